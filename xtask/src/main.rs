@@ -1,0 +1,86 @@
+//! The project's own commands, run as `cargo xtask COMMAND`.
+//!
+//! Nothing here depends on the driver's crates: these commands make what those crates are built from.
+
+mod apt;
+mod cache;
+// The library that drives QEMU and the command that fetches it look in the same places.
+#[allow(unreachable_pub, dead_code, reason = "public there, private here")]
+#[path = "../../backends/qtest/src/find.rs"]
+mod find;
+mod metadata;
+mod qemu;
+mod run;
+mod suite;
+mod sysroot;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Commands of the project's developers and of its CI.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    after_help = "Exit status:\n  0  all went well\n  1  a step failed, or a test in it\n  2  the command line is wrong\n  \
+                  3  this machine lacks something that could not be installed; the message says what"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs everything that proves the project: lints, tests on QEMU's device, bare-metal builds
+    Test(suite::Options),
+    /// Finds a QEMU that has the igb device, fetches one if there is none, and prints its path
+    Qemu {
+        /// Fetch into the cache even where another QEMU would do
+        #[arg(long)]
+        fetch: bool,
+    },
+    /// Builds every no_std crate for bare metal: x86_64-unknown-none and aarch64-unknown-none
+    Sysroot,
+}
+
+/// Why a command ended early.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    /// A step ran and failed.
+    #[error("{0}")]
+    Failed(String),
+    /// Something is not on this machine and could not be put there.
+    #[error("{0}")]
+    Missing(String),
+    /// A file or a process of ours.
+    #[error("{what}: {source}")]
+    Io { what: String, source: std::io::Error },
+}
+
+type Result<T> = core::result::Result<T, Error>;
+
+/// Says what was being done when the system refused.
+trait While<T> {
+    fn during(self, what: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> While<T> for std::io::Result<T> {
+    fn during(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|source| Error::Io { what: what(), source })
+    }
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Test(options) => suite::run(&options),
+        Command::Qemu { fetch } => qemu::ready(fetch).map(|path| println!("{}", path.display())),
+        Command::Sysroot => sysroot::build_all(&mut run::Console::new()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::from(if matches!(error, Error::Missing(_)) { 3 } else { 1 })
+        }
+    }
+}
