@@ -1,0 +1,64 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// The room where memory is shared with a device: DMA regions, chunks whose ownership goes round a ring, and the pool's
+// lock-free stack cannot be said in safe Rust. Everything above this crate forbids unsafe code.
+#![allow(unsafe_code)]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+extern crate alloc;
+#[cfg(any(test, feature = "std"))]
+extern crate std;
+
+mod arena;
+mod chunk;
+mod dma;
+mod error;
+mod generated;
+mod lines;
+mod meta;
+#[cfg(feature = "test-dma")]
+mod non_coherent;
+mod offload;
+mod pool;
+mod quarantine;
+mod rx;
+pub mod tx;
+
+pub use arena::Arena;
+pub use chunk::{Chunk, Exclusive, Memory};
+pub use dma::{Coherent, Dma, Domain, Region};
+pub use error::Error;
+pub use meta::{Checksum, PacketType, RssType, RxMeta};
+#[cfg(feature = "test-dma")]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-dma")))]
+pub use non_coherent::NonCoherent;
+pub use offload::{Ip, L4, Launch, TxOffload};
+pub use pool::{Buffer, HEADROOM, Local, Pool};
+pub use quarantine::Quarantine;
+pub use rx::{RxRing, RxStats};
+pub use tx::{TxCleaner, TxSender};
+
+/// Descriptor words, generated from the specifications: values to copy in and out, not places.
+pub mod descriptors {
+    pub use crate::generated::*;
+}
+
+/// Shortest ring that the device takes, in descriptors.
+pub const RING_MIN: u32 = 64;
+/// Longest ring that drivers of this family use, in descriptors.
+pub const RING_MAX: u32 = 4096;
+
+fn ring_len(len: u32) -> Result<u32, Error> {
+    match len {
+        RING_MIN..=RING_MAX if len.is_multiple_of(8) => Ok(len),
+        RING_MIN..=RING_MAX => Err(Error::RingMultiple(len)),
+        _ => Err(Error::RingLength(len)),
+    }
+}
+
+/// How many steps from `from` to `to` on a circle of `len`.
+#[inline]
+fn distance(from: u32, to: u32, len: u32) -> u32 {
+    if to >= from { to - from } else { to + len - from }
+}
