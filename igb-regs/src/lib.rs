@@ -12,8 +12,12 @@ mod access;
 mod bus;
 #[cfg(feature = "meta")]
 mod decode;
+#[rustfmt::skip]
+#[allow(non_camel_case_types, reason = "registers keep the datasheet's names")]
 mod generated;
 pub mod meta;
+#[cfg(all(feature = "std", feature = "meta"))]
+mod transcript;
 #[cfg(feature = "std")]
 mod wrappers;
 

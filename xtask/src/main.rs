@@ -4,6 +4,7 @@
 
 mod apt;
 mod cache;
+mod codegen;
 // The library that drives QEMU and the command that fetches it look in the same places.
 #[allow(unreachable_pub, dead_code, reason = "public there, private here")]
 #[path = "../../backends/qtest/src/find.rs"]
@@ -38,6 +39,18 @@ enum Command {
         /// Fetch into the cache even where another QEMU would do
         #[arg(long)]
         fetch: bool,
+    },
+    /// Writes the files that are generated from specs/
+    Codegen {
+        /// Only compare, and fail on a difference
+        #[arg(long)]
+        check: bool,
+    },
+    /// Lists what specs/ describes
+    Specs {
+        /// Everything, as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Builds every no_std crate for bare metal: x86_64-unknown-none and aarch64-unknown-none
     Sysroot,
@@ -74,6 +87,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Test(options) => suite::run(&options),
         Command::Qemu { fetch } => qemu::ready(fetch).map(|path| println!("{}", path.display())),
+        Command::Codegen { check } => codegen::run(check),
+        Command::Specs { json } => codegen::specs(json),
         Command::Sysroot => sysroot::build_all(&mut run::Console::new()),
     };
     match outcome {

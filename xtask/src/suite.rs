@@ -90,7 +90,6 @@ fn lint(console: &mut Console) -> Result<()> {
     let mut cargo = run::cargo();
     cargo.args([
         "clippy",
-        "--locked",
         "--workspace",
         "--all-targets",
         "--all-features",

@@ -46,7 +46,7 @@ pub(super) fn emit(spec: &Spec) -> TokenStream {
     devices.sort_by_key(|(device, _)| device.id);
     let rows = devices.iter().map(|(device, chip)| {
         let (id, name, media, vf) = (hex(device.id.into()), &device.name, camel(&device.media), device.virtual_function);
-        quote!(Device { id: #id, chip: Chip::#chip, name: #name, media: Media::#media, virtual_function: #vf },)
+        quote!(Self { id: #id, chip: Chip::#chip, name: #name, media: Media::#media, virtual_function: #vf },)
     });
     quote! {
         use core::fmt;
