@@ -68,14 +68,14 @@ pub enum Cause {
 /// A short piece of what QEMU said, as a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Excerpt {
-    text: [u8; 160],
+    text: [u8; 100],
     len: usize,
 }
 
 impl Excerpt {
     /// The beginning of `text`.
     pub(crate) fn new(text: &str) -> Self {
-        let mut excerpt = Self { text: [0; 160], len: 0 };
+        let mut excerpt = Self { text: [0; 100], len: 0 };
         for c in text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }) {
             if excerpt.len + c.len_utf8() > excerpt.text.len() {
                 break;
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn an_excerpt_ends_at_a_character() {
         let long = "ä".repeat(200);
-        assert_eq!(Excerpt::new(&long).as_str(), "ä".repeat(80));
+        assert_eq!(Excerpt::new(&long).as_str(), "ä".repeat(50));
         assert_eq!(Excerpt::new(" a\tb\n").to_string(), "a b");
     }
 }

@@ -296,7 +296,7 @@ pub struct Registers(Arc<Handle>);
 impl Registers {
     fn address(&self, offset: u32) -> Option<u64> {
         let offset = u64::from(offset);
-        (offset + 4 <= self.0.registers.len && offset % 4 == 0).then_some(self.0.registers.address + offset)
+        (offset + 4 <= self.0.registers.len && offset.is_multiple_of(4)).then_some(self.0.registers.address + offset)
     }
 }
 
@@ -360,7 +360,7 @@ impl Config {
 
 impl PciConfig for Config {
     fn read32(&self, offset: u16) -> u32 {
-        if offset % 4 != 0 || offset >= 4096 {
+        if !offset.is_multiple_of(4) || offset >= 4096 {
             return u32::MAX;
         }
         let mut qtest = lock(&self.0.machine.qtest);
@@ -371,7 +371,7 @@ impl PciConfig for Config {
     }
 
     fn write32(&self, offset: u16, value: u32) {
-        if offset % 4 != 0 || offset >= 4096 {
+        if !offset.is_multiple_of(4) || offset >= 4096 {
             return;
         }
         let mut qtest = lock(&self.0.machine.qtest);
