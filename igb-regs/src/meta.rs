@@ -1,6 +1,6 @@
 //! What the generator knows of every register, as tables: for decoders, dumps, reference pages and simulators.
 //!
-//! The types are always here; the tables themselves ([`REGISTERS`](crate::meta::REGISTERS)) need the feature `meta`.
+//! The types are always here; the tables themselves (`REGISTERS`) need the feature `meta`.
 
 use crate::Chip;
 

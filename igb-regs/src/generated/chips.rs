@@ -246,301 +246,301 @@ pub struct Device {
 impl Device {
     /// Every function of the family, by rising ID.
     pub const ALL: &'static [Self] = &[
-        Device {
+        Self {
             id: 0x438,
             chip: Chip::I82580,
             name: "DH8900CC Series Gigabit Network Connection",
             media: Media::Sgmii,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x43a,
             chip: Chip::I82580,
             name: "DH8900CC Series Gigabit Fiber Network Connection",
             media: Media::Serdes,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x43c,
             chip: Chip::I82580,
             name: "DH8900CC Series Gigabit Backplane Network Connection",
             media: Media::Backplane,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x440,
             chip: Chip::I82580,
             name: "DH8900CC Series Gigabit SFP Network Connection",
             media: Media::Sgmii,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x10a7,
             chip: Chip::I82575,
             name: "82575EB Gigabit Network Connection",
             media: Media::Copper,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x10a9,
             chip: Chip::I82575,
             name: "82575EB Gigabit Backplane Connection",
             media: Media::Serdes,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x10c9,
             chip: Chip::I82576,
             name: "82576 Gigabit Network Connection",
             media: Media::Copper,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x10ca,
             chip: Chip::I82576,
             name: "82576 Virtual Function",
             media: Media::None,
             virtual_function: true,
         },
-        Device {
+        Self {
             id: 0x10d6,
             chip: Chip::I82575,
             name: "82575GB Gigabit Network Connection (quad)",
             media: Media::Copper,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x10e6,
             chip: Chip::I82576,
             name: "82576 Gigabit Network Connection (fiber)",
             media: Media::Fiber,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x10e7,
             chip: Chip::I82576,
             name: "82576 Gigabit Network Connection (SerDes)",
             media: Media::Serdes,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x10e8,
             chip: Chip::I82576,
             name: "82576 Gigabit ET Quad Port Server Adapter",
             media: Media::Copper,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x150a,
             chip: Chip::I82576,
             name: "82576NS Gigabit Ethernet Controller",
             media: Media::Copper,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x150d,
             chip: Chip::I82576,
             name: "82576 Gigabit Backplane Connection (quad SerDes)",
             media: Media::Serdes,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x150e,
             chip: Chip::I82580,
             name: "82580 Gigabit Network Connection",
             media: Media::Copper,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x150f,
             chip: Chip::I82580,
             name: "82580 Gigabit Fiber Network Connection",
             media: Media::Fiber,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1510,
             chip: Chip::I82580,
             name: "82580 Gigabit Backplane Connection",
             media: Media::Serdes,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1511,
             chip: Chip::I82580,
             name: "82580 Gigabit SFP Connection",
             media: Media::Sgmii,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1516,
             chip: Chip::I82580,
             name: "82580 Gigabit Network Connection (dual)",
             media: Media::Copper,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1518,
             chip: Chip::I82576,
             name: "82576NS SerDes Gigabit Network Connection",
             media: Media::Serdes,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1520,
             chip: Chip::I350,
             name: "I350 Virtual Function",
             media: Media::None,
             virtual_function: true,
         },
-        Device {
+        Self {
             id: 0x1521,
             chip: Chip::I350,
             name: "I350 Gigabit Network Connection",
             media: Media::Copper,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1522,
             chip: Chip::I350,
             name: "I350 Gigabit Fiber Network Connection",
             media: Media::Fiber,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1523,
             chip: Chip::I350,
             name: "I350 Gigabit Backplane Connection",
             media: Media::Serdes,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1524,
             chip: Chip::I350,
             name: "I350 Gigabit Connection (SGMII)",
             media: Media::Sgmii,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1526,
             chip: Chip::I82576,
             name: "82576 Gigabit ET2 Quad Port Server Adapter",
             media: Media::Copper,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1527,
             chip: Chip::I82580,
             name: "82580 Gigabit Fiber Network Connection (quad)",
             media: Media::Fiber,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x152d,
             chip: Chip::I82576,
             name: "82576 Virtual Function (Hyper-V)",
             media: Media::None,
             virtual_function: true,
         },
-        Device {
+        Self {
             id: 0x152f,
             chip: Chip::I350,
             name: "I350 Virtual Function (Hyper-V)",
             media: Media::None,
             virtual_function: true,
         },
-        Device {
+        Self {
             id: 0x1533,
             chip: Chip::I210,
             name: "I210 Gigabit Network Connection",
             media: Media::Copper,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1534,
             chip: Chip::I210,
             name: "I210 Gigabit Network Connection (OEM)",
             media: Media::Copper,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1535,
             chip: Chip::I210,
             name: "I210 Gigabit Network Connection (industrial temperature)",
             media: Media::Copper,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1536,
             chip: Chip::I210,
             name: "I210 Gigabit Fiber Network Connection",
             media: Media::Fiber,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1537,
             chip: Chip::I210,
             name: "I210 Gigabit Backplane Connection",
             media: Media::Serdes,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1538,
             chip: Chip::I210,
             name: "I210 Gigabit Network Connection (SGMII)",
             media: Media::Sgmii,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1539,
             chip: Chip::I211,
             name: "I211 Gigabit Network Connection",
             media: Media::Copper,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1546,
             chip: Chip::I350,
             name: "I350-DA4 Gigabit Network Connection",
             media: Media::Serdes,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x157b,
             chip: Chip::I210,
             name: "I210 Gigabit Network Connection (without flash)",
             media: Media::Copper,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x157c,
             chip: Chip::I210,
             name: "I210 Gigabit Backplane Connection (without flash)",
             media: Media::Serdes,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x15f6,
             chip: Chip::I210,
             name: "I210 Gigabit Network Connection (SGMII without flash)",
             media: Media::Sgmii,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1f40,
             chip: Chip::I354,
             name: "Ethernet Connection I354 1.0 GbE Backplane",
             media: Media::Backplane,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1f41,
             chip: Chip::I354,
             name: "Ethernet Connection I354",
             media: Media::Sgmii,
             virtual_function: false,
         },
-        Device {
+        Self {
             id: 0x1f45,
             chip: Chip::I354,
             name: "Ethernet Connection I354 2.5 GbE Backplane",

@@ -11,7 +11,7 @@ use tock_registers::RegisterLongName;
 use tock_registers::fields::{Field, FieldValue};
 /// PAUSE destination address, low half; read only on the I210.
 /**
- - `0x00028`, reset `0x00c28001`; read and write.*/
+ - `0x00028` (82575, 82576, 82580, i350, i354); `0x00028`, reset `0x00c28001` (i210, i211); read and write.*/
 /// - On all chips.
 /// - Source: ds-i210 8.5.1; sdm-82575 9.3.4.1.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ impl FCAL {
 }
 /// PAUSE destination address, high half; read only on the I210.
 /**
- - `0x0002c`, reset `0x00000100`; read and write.*/
+ - `0x0002c` (82575, 82576, 82580, i350, i354); `0x0002c`, reset `0x00000100` (i210, i211); read and write.*/
 /// - On all chips.
 /// - Source: ds-i210 8.5.2; sdm-82575 9.3.4.1.
 #[derive(Debug, Clone, Copy)]

@@ -11,7 +11,7 @@ use tock_registers::RegisterLongName;
 use tock_registers::fields::{Field, FieldValue};
 /// Device control.
 /**
- - `0x00000`; read and write.*/
+ - `0x00000` (82575, 82580, i350, i354, i210, i211); `0x00000`, reset `0x00100209` (82576); read and write.*/
 /// - On all chips.
 /// - Source: i210-reg 8.2.1; linux e1000_defines.h; sdm-82575 9.3.
 #[derive(Debug, Clone, Copy)]
@@ -344,7 +344,7 @@ impl CTRL_EXT {
     /**
  Bit 28.*/
     pub const DRV_LOAD: Field<u32, Self> = Field::new(0x1, 28);
-    /// MSI-X pending bits clear themselves; in GPIE on later chips.
+    /// Pending bit support, set with MSI-X; in GPIE on later chips.
     /**
  Bit 31; on 82575; source: linux.*/
     pub const PBA_CLR: Field<u32, Self> = Field::new(0x1, 31);
@@ -504,7 +504,7 @@ impl MPHY_ADDR_CTRL {
     /**
  Bit 16, read only.*/
     pub const BUSY: Field<u32, Self> = Field::new(0x1, 16);
-    /// Use the address as given for every function.
+    /// Overrides the function that the access goes to.
     /**
  Bit 29.*/
     pub const FNC_OVERRIDE: Field<u32, Self> = Field::new(0x1, 29);
@@ -590,7 +590,7 @@ impl CONNSW {
     /**
  Bit 0; on 82580, i350; source: linux.*/
     pub const AUTOSENSE_EN: Field<u32, Self> = Field::new(0x1, 0);
-    /// Sense while the other medium is in use.
+    /// Media sensing is configured.
     /**
  Bit 1; on 82580, i350; source: linux.*/
     pub const AUTOSENSE_CONF: Field<u32, Self> = Field::new(0x1, 1);
@@ -643,7 +643,7 @@ impl VET {
 /**
  - `0x00e00`; read and write.*/
 /// - On all chips.
-/// - Source: dpdk e1000_defines.h; ds-i210 7.5.
+/// - Source: dpdk e1000_defines.h; ds-i210 p337.
 #[derive(Debug, Clone, Copy)]
 pub struct LEDCTL(());
 impl RegisterLongName for LEDCTL {}
@@ -673,7 +673,7 @@ impl LEDCTL {
         u32,
         Self,
     >::new(0xf, 0, 15);
-    /// Blinks at the slower rate.
+    /// Blink rate.
     /**
  Bit 5.*/
     pub const LED0_BLINK_RATE: Field<u32, Self> = Field::new(0x1, 5);

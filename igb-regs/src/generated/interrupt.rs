@@ -876,7 +876,7 @@ impl GPIE {
     /**
  Bit 30.*/
     pub const EIAME: Field<u32, Self> = Field::new(0x1, 30);
-    /// MSI-X pending bits clear themselves when read or sent.
+    /// Pending bit support; drivers set it with MSI-X.
     /**
  Bit 31.*/
     pub const PBA: Field<u32, Self> = Field::new(0x1, 31);

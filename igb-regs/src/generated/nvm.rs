@@ -225,9 +225,9 @@ impl SRWR {
 }
 /// Flash access by bit banging.
 /**
- - `0x1201c`; read and write.*/
-/// - On i210, i211.
-/// - Source: i210-reg 8.4; i210-summary.
+ - `0x0001c` (82575, 82576, 82580, i350, i354); `0x1201c` (i210, i211); read and write.*/
+/// - On all chips.
+/// - Source: dpdk e1000_regs.h; sdm-82575 4.2.
 #[derive(Debug, Clone, Copy)]
 pub struct FLA(());
 impl RegisterLongName for FLA {}
@@ -238,20 +238,20 @@ impl Read for FLA {}
 impl Write for FLA {}
 impl Modify for FLA {}
 impl FLA {
-    /// Byte offset on `chip`; `None` where it has none.
+    /// Byte offset on `chip`.
     #[inline]
-    pub const fn offset_of(chip: Chip) -> Option<u32> {
+    pub const fn offset_of(chip: Chip) -> u32 {
         match chip {
-            Chip::I210 | Chip::I211 => Some(0x1201c),
-            _ => None,
+            Chip::I82575 | Chip::I82576 | Chip::I82580 | Chip::I350 | Chip::I354 => 0x1c,
+            Chip::I210 | Chip::I211 => 0x1201c,
         }
     }
 }
 /// Plays back an automatic load: word address shifted left by 4, data shifted left by 16.
 /**
- - `0x12024`; read and write.*/
-/// - On i210, i211.
-/// - Source: linux e1000_i210.c; i210-summary.
+ - `0x01024` (82575, 82576, 82580, i350, i354); `0x12024` (i210, i211); read and write.*/
+/// - On all chips.
+/// - Source: dpdk e1000_regs.h; linux e1000_i210.c.
 #[derive(Debug, Clone, Copy)]
 pub struct EEARBC(());
 impl RegisterLongName for EEARBC {}
@@ -262,12 +262,14 @@ impl Read for EEARBC {}
 impl Write for EEARBC {}
 impl Modify for EEARBC {}
 impl EEARBC {
-    /// Byte offset on `chip`; `None` where it has none.
+    /// Byte offset on `chip`.
     #[inline]
-    pub const fn offset_of(chip: Chip) -> Option<u32> {
+    pub const fn offset_of(chip: Chip) -> u32 {
         match chip {
-            Chip::I210 | Chip::I211 => Some(0x12024),
-            _ => None,
+            Chip::I82575 | Chip::I82576 | Chip::I82580 | Chip::I350 | Chip::I354 => {
+                0x1024
+            }
+            Chip::I210 | Chip::I211 => 0x12024,
         }
     }
 }
@@ -388,11 +390,11 @@ impl FLASHTIME {
         }
     }
 }
-/// Firmware's flash burst control.
+/// Manageability flash burst control; absent from the datasheet's summary.
 /**
  - `0x12038`; read and write.*/
 /// - On i210, i211.
-/// - Source: linux e1000_regs.h (the register summary lacks it).
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct FLMNGCTL(());
 impl RegisterLongName for FLMNGCTL {}
@@ -412,11 +414,11 @@ impl FLMNGCTL {
         }
     }
 }
-/// Firmware's flash burst data.
+/// Manageability flash burst data; absent from the datasheet's summary.
 /**
  - `0x1203c`; read and write.*/
 /// - On i210, i211.
-/// - Source: linux e1000_regs.h (the register summary lacks it).
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct FLMNGDATA(());
 impl RegisterLongName for FLMNGDATA {}
@@ -436,11 +438,11 @@ impl FLMNGDATA {
         }
     }
 }
-/// Firmware's flash burst count.
+/// Manageability flash burst count; absent from the datasheet's summary.
 /**
  - `0x12040`; read and write.*/
 /// - On i210, i211.
-/// - Source: linux e1000_regs.h (the register summary lacks it).
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct FLMNGCNT(());
 impl RegisterLongName for FLMNGCNT {}
@@ -464,7 +466,7 @@ impl FLMNGCNT {
 /**
  - `0x12048`; read and write.*/
 /// - On i210, i211.
-/// - Source: i210-reg 8.4; ds-i210 3.3.
+/// - Source: i210-reg 8.4; ds-i210 p66.
 #[derive(Debug, Clone, Copy)]
 pub struct FLSWCTL(());
 impl RegisterLongName for FLSWCTL {}
@@ -549,7 +551,7 @@ impl FLSWCTL {
 /**
  - `0x1204c`; read and write.*/
 /// - On i210, i211.
-/// - Source: i210-reg 8.4; ds-i210 3.3.
+/// - Source: i210-reg 8.4; ds-i210 p69.
 #[derive(Debug, Clone, Copy)]
 pub struct FLSWDATA(());
 impl RegisterLongName for FLSWDATA {}
@@ -573,7 +575,7 @@ impl FLSWDATA {
 /**
  - `0x12050`; read and write.*/
 /// - On i210, i211.
-/// - Source: i210-reg 8.4; ds-i210 3.3.
+/// - Source: i210-reg 8.4; ds-i210 p69.
 #[derive(Debug, Clone, Copy)]
 pub struct FLSWCNT(());
 impl RegisterLongName for FLSWCNT {}
@@ -701,7 +703,7 @@ impl FLBLKEND {
 /**
  - `0x12108`; read and write.*/
 /// - On i210, i211.
-/// - Source: i210-reg 8.4; ds-i210 3.3.
+/// - Source: i210-reg 8.4; ds-i210 p74.
 #[derive(Debug, Clone, Copy)]
 pub struct FLFWUPDATE(());
 impl RegisterLongName for FLFWUPDATE {}
@@ -725,7 +727,7 @@ impl FLFWUPDATE {
 /**
  - `0x1210c`; read only.*/
 /// - On i210, i211.
-/// - Source: i210-reg 8.4; ds-i210 3.3.
+/// - Source: i210-reg 8.4; ds-i210 p58.
 #[derive(Debug, Clone, Copy)]
 pub struct EEBLKBASE(());
 impl RegisterLongName for EEBLKBASE {}
@@ -747,7 +749,7 @@ impl EEBLKBASE {
 /**
  - `0x12110`; read only.*/
 /// - On i210, i211.
-/// - Source: i210-reg 8.4; ds-i210 3.3.
+/// - Source: i210-reg 8.4; ds-i210 p58.
 #[derive(Debug, Clone, Copy)]
 pub struct EEBLKEND(());
 impl RegisterLongName for EEBLKEND {}
@@ -891,9 +893,9 @@ impl FWSM {
     /**
  Bit 0.*/
     pub const EEP_FW_SEMAPHORE: Field<u32, Self> = Field::new(0x1, 0);
-    /// Firmware mode.
+    /// Firmware mode; 1 is ASF, or proxying on the I210.
     /**
- Bits 3:1.*/
+ Bits 3:1; source: ds-i210 8.7.2; linux e1000_mac.h.*/
     pub const FW_MODE: Field<u32, Self> = Field::new(0x7, 1);
     /// `FW_MODE` = 0.
     pub const FW_MODE_NONE: FieldValue<u32, Self> = FieldValue::<
@@ -901,7 +903,7 @@ impl FWSM {
         Self,
     >::new(0x7, 1, 0);
     /// `FW_MODE` = 1.
-    pub const FW_MODE_PROXY: FieldValue<u32, Self> = FieldValue::<
+    pub const FW_MODE_ASF_OR_PROXY: FieldValue<u32, Self> = FieldValue::<
         u32,
         Self,
     >::new(0x7, 1, 1);
@@ -910,6 +912,11 @@ impl FWSM {
         u32,
         Self,
     >::new(0x7, 1, 2);
+    /// `FW_MODE` = 3.
+    pub const FW_MODE_IPMI: FieldValue<u32, Self> = FieldValue::<
+        u32,
+        Self,
+    >::new(0x7, 1, 3);
     /// `FW_MODE` = 4.
     pub const FW_MODE_HOST_ONLY: FieldValue<u32, Self> = FieldValue::<
         u32,
@@ -1060,24 +1067,14 @@ impl<B: Bus> Regs<B> {
         }
     }
     /// [`FLA`]: Flash access by bit banging.
-    ///
-    /// `None` where this chip has none.
     #[inline]
-    pub fn fla(&self) -> Option<Reg<&B, FLA>> {
-        match FLA::offset_of(self.chip) {
-            Some(offset) => Some(Reg::at(&self.bus, offset)),
-            None => None,
-        }
+    pub fn fla(&self) -> Reg<&B, FLA> {
+        Reg::at(&self.bus, FLA::offset_of(self.chip))
     }
     /// [`EEARBC`]: Plays back an automatic load: word address shifted left by 4, data shifted left by 16.
-    ///
-    /// `None` where this chip has none.
     #[inline]
-    pub fn eearbc(&self) -> Option<Reg<&B, EEARBC>> {
-        match EEARBC::offset_of(self.chip) {
-            Some(offset) => Some(Reg::at(&self.bus, offset)),
-            None => None,
-        }
+    pub fn eearbc(&self) -> Reg<&B, EEARBC> {
+        Reg::at(&self.bus, EEARBC::offset_of(self.chip))
     }
     /// [`EEMNGCTL`]: Manageability NVM control: tells when the PHY configuration is loaded.
     #[inline]
@@ -1104,7 +1101,7 @@ impl<B: Bus> Regs<B> {
             None => None,
         }
     }
-    /// [`FLMNGCTL`]: Firmware's flash burst control.
+    /// [`FLMNGCTL`]: Manageability flash burst control; absent from the datasheet's summary.
     ///
     /// `None` where this chip has none.
     #[inline]
@@ -1114,7 +1111,7 @@ impl<B: Bus> Regs<B> {
             None => None,
         }
     }
-    /// [`FLMNGDATA`]: Firmware's flash burst data.
+    /// [`FLMNGDATA`]: Manageability flash burst data; absent from the datasheet's summary.
     ///
     /// `None` where this chip has none.
     #[inline]
@@ -1124,7 +1121,7 @@ impl<B: Bus> Regs<B> {
             None => None,
         }
     }
-    /// [`FLMNGCNT`]: Firmware's flash burst count.
+    /// [`FLMNGCNT`]: Manageability flash burst count; absent from the datasheet's summary.
     ///
     /// `None` where this chip has none.
     #[inline]

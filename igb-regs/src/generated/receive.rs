@@ -13,7 +13,7 @@ use tock_registers::fields::{Field, FieldValue};
 /**
  - `0x00100`; read and write.*/
 /// - On all chips.
-/// - Source: i210-reg 8.10.1; linux e1000_defines.h; ds-i210 7.1.1.
+/// - Source: i210-reg 8.10.1; linux e1000_defines.h; ds-i210 p252.
 #[derive(Debug, Clone, Copy)]
 pub struct RCTL(());
 impl RegisterLongName for RCTL {}
@@ -122,9 +122,9 @@ impl RCTL {
 }
 /// Longest packet accepted with RCTL.LPE, in bytes.
 /**
- - `0x05004`; read and write.*/
+ - `0x05004` (82575, 82580, i350, i354, i210, i211); `0x05004`, reset `0x00002600` (82576); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 7.1.1.4; linux.
+/// - Source: ds-i210 7.1.1.4; linux igb_main.c.
 #[derive(Debug, Clone, Copy)]
 pub struct RLPML(());
 impl RegisterLongName for RLPML {}
@@ -140,9 +140,9 @@ impl RLPML {
 }
 /// Size of the receive packet buffer.
 /**
- - `0x02404`; read and write.*/
+ - `0x02404`, reset `0x00000040` (82576); `0x02404` (82580, i350, i354); `0x02404`, reset `0x000000a2` (i210, i211); read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_82575.c; ds-i210 4.5.
+/// - Source: linux e1000_82575.c; ds-i210 p150.
 #[derive(Debug, Clone, Copy)]
 pub struct RXPBS(());
 impl RegisterLongName for RXPBS {}
@@ -202,7 +202,7 @@ impl RXPBS {
     >::new(0xf, 0, 10);
     /// Size in KB.
     /**
- Bits 5:0; on i210, i211; source: linux e1000_defines.h; ds-i210 4.5.*/
+ Bits 5:0; on i210, i211; source: linux e1000_defines.h; ds-i210 p150.*/
     pub const RXPBSIZE: Field<u32, Self> = Field::new(0x3f, 0);
     /// Size in KB.
     /**
@@ -210,7 +210,7 @@ impl RXPBS {
     pub const PBSIZE: Field<u32, Self> = Field::new(0x7f, 0);
     /// Buffer from management controller to host in KB.
     /**
- Bits 11:6; on i210, i211; source: ds-i210 4.5; linux default 0xA2.*/
+ Bits 11:6; on i210, i211; source: ds-i210 p150; linux e1000_defines.h.*/
     pub const BMC2OSPBSIZE: Field<u32, Self> = Field::new(0x3f, 6);
     /// Time stamps travel with packets in the buffer.
     /**
@@ -434,7 +434,7 @@ impl RDLEN {
 /**
  - [0..=3] at `0x0280c` + 0x100·n (82575); [0..=3] at `0x0280c` + 0x100·n, [4..=15] at `0x0c10c` + 0x40·n (82576); [0..=3] at `0x0280c` + 0x100·n, [4..=7] at `0x0c10c` + 0x40·n (82580, i350, i354); [0..=3] at `0x0280c` + 0x100·n (i210); [0..=1] at `0x0280c` + 0x100·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: i210-reg 8.10.2; ds-i210 7.1.3; linux e1000_82575.h.
+/// - Source: i210-reg 8.10; ds-i210 p265; linux e1000_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct SRRCTL(());
 impl RegisterLongName for SRRCTL {}
@@ -451,7 +451,7 @@ impl SRRCTL {
     pub const BSIZEPACKET: Field<u32, Self> = Field::new(0x7f, 0);
     /// No DMA coalescing for this queue.
     /**
- Bit 7; on i210, i211; source: i210-reg 8.10.2.*/
+ Bit 7; on i210, i211; source: i210-reg 8.10.*/
     pub const DMACQ_DIS: Field<u32, Self> = Field::new(0x1, 7);
     /// Header buffer in units of 64 bytes.
     /**
@@ -459,7 +459,7 @@ impl SRRCTL {
     pub const BSIZEHEADER: Field<u32, Self> = Field::new(0x3f, 8);
     /// Low threshold in units of 16 descriptors.
     /**
- Bits 24:20; source: i210-reg 8.10.2; ds-i210 7.1.3.*/
+ Bits 24:20; source: i210-reg 8.10; ds-i210 p265.*/
     pub const RDMTS: Field<u32, Self> = Field::new(0x1f, 20);
     /// Descriptor type.
     /**
@@ -642,7 +642,7 @@ impl RDT {
 }
 /// Queue enable and thresholds.
 /**
- - [0..=3] at `0x02828` + 0x100·n (82575); [0..=3] at `0x02828` + 0x100·n, [4..=15] at `0x0c128` + 0x40·n (82576); [0..=3] at `0x02828` + 0x100·n, [4..=7] at `0x0c128` + 0x40·n (82580, i350, i354); [0..=3] at `0x02828` + 0x100·n (i210); [0..=1] at `0x02828` + 0x100·n (i211); read and write.*/
+ - [0..=3] at `0x02828` + 0x100·n (82575); [0..=3] at `0x02828` + 0x100·n, [4..=15] at `0x0c128` + 0x40·n (82576); [0..=3] at `0x02828` + 0x100·n, [4..=7] at `0x0c128` + 0x40·n (82580, i350, i354); [0..=3] at `0x02828` + 0x100·n, reset `0x00010a0c` (i210); [0..=1] at `0x02828` + 0x100·n, reset `0x00010a0c` (i211); read and write.*/
 /// - On all chips.
 /// - Source: ds-i210 8.10.9; i210-reg 8.10.9; linux igb_main.c.
 #[derive(Debug, Clone, Copy)]
@@ -780,9 +780,9 @@ impl RXCTL {
         }
     }
 }
-/// Packets dropped by this queue; on the I210 and I211 write 0 to clear.
+/// Packets dropped by this queue. On the I210 and I211 the read may not clear it: write 0.
 /**
- - [0..=3] at `0x02830` + 0x100·n, [4..=15] at `0x0c130` + 0x40·n (82576); [0..=3] at `0x02830` + 0x100·n, [4..=7] at `0x0c130` + 0x40·n (82580, i350, i354); [0..=3] at `0x02830` + 0x100·n (i210); [0..=1] at `0x02830` + 0x100·n (i211); a read clears it.*/
+ - [0..=3] at `0x02830` + 0x100·n, [4..=15] at `0x0c130` + 0x40·n (82576); [0..=3] at `0x02830` + 0x100·n, [4..=7] at `0x0c130` + 0x40·n (82580, i350, i354); [0..=3] at `0x02830` + 0x100·n (i210); [0..=1] at `0x02830` + 0x100·n (i211); read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
 /// - Source: linux igb_main.c; i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
@@ -792,7 +792,12 @@ impl Register for RQDPC {
     const NAME: &'static str = "RQDPC";
 }
 impl ReadClear for RQDPC {}
+impl Write for RQDPC {}
 impl RQDPC {
+    /// The count.
+    /**
+ Bits 31:0, a read clears it.*/
+    pub const RQDPC: Field<u32, Self> = Field::new(0xffffffff, 0);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
     pub const fn offset_of(chip: Chip, index: usize) -> Option<u32> {
@@ -880,11 +885,11 @@ impl DVMOLR {
         }
     }
 }
-/// Which headers are split.
+/// Which headers are split; on the I210 bits 10, 13 and 16 are written 1.
 /**
  - [0..=3] at `0x05480` + 0x4·n (82575, i210); [0..=7] at `0x05480` + 0x4·n (82576, 82580, i350, i354); [0..=1] at `0x05480` + 0x4·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: i210-reg 8.10.3; linux e1000_regs.h; qemu igb_regs.h.
+/// - Source: i210-reg 8.10; linux e1000_regs.h; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PSRTYPE(());
 impl RegisterLongName for PSRTYPE {}
@@ -897,67 +902,67 @@ impl Modify for PSRTYPE {}
 impl PSRTYPE {
     /// Ethernet.
     /**
- Bit 0; on i210, i211; source: i210-reg 8.10.3.*/
+ Bit 0; on i210, i211; source: i210-reg 8.10.*/
     pub const TYPE0: Field<u32, Self> = Field::new(0x1, 0);
     /// IPv4, fragments.
     /**
- Bit 1; on i210, i211; source: i210-reg 8.10.3.*/
+ Bit 1; on i210, i211; source: i210-reg 8.10.*/
     pub const TYPE1: Field<u32, Self> = Field::new(0x1, 1);
     /// IPv4, TCP.
     /**
- Bit 2; on i210, i211; source: i210-reg 8.10.3.*/
+ Bit 2; on i210, i211; source: i210-reg 8.10.*/
     pub const TYPE2: Field<u32, Self> = Field::new(0x1, 2);
     /// IPv4, UDP.
     /**
- Bit 3; on i210, i211; source: i210-reg 8.10.3.*/
+ Bit 3; on i210, i211; source: i210-reg 8.10.*/
     pub const TYPE3: Field<u32, Self> = Field::new(0x1, 3);
     /// IPv4, IPv6, fragments.
     /**
- Bit 4; on i210, i211; source: i210-reg 8.10.3.*/
+ Bit 4; on i210, i211; source: i210-reg 8.10.*/
     pub const TYPE4: Field<u32, Self> = Field::new(0x1, 4);
     /// IPv4, IPv6, TCP.
     /**
- Bit 5; on i210, i211; source: i210-reg 8.10.3.*/
+ Bit 5; on i210, i211; source: i210-reg 8.10.*/
     pub const TYPE5: Field<u32, Self> = Field::new(0x1, 5);
     /// IPv4, IPv6, UDP.
     /**
- Bit 6; on i210, i211; source: i210-reg 8.10.3.*/
+ Bit 6; on i210, i211; source: i210-reg 8.10.*/
     pub const TYPE6: Field<u32, Self> = Field::new(0x1, 6);
     /// IPv6, fragments.
     /**
- Bit 7; on i210, i211; source: i210-reg 8.10.3.*/
+ Bit 7; on i210, i211; source: i210-reg 8.10.*/
     pub const TYPE7: Field<u32, Self> = Field::new(0x1, 7);
     /// IPv6, TCP.
     /**
- Bit 8; on i210, i211; source: i210-reg 8.10.3.*/
+ Bit 8; on i210, i211; source: i210-reg 8.10.*/
     pub const TYPE8: Field<u32, Self> = Field::new(0x1, 8);
     /// IPv6, UDP.
     /**
- Bit 9; on i210, i211; source: i210-reg 8.10.3.*/
+ Bit 9; on i210, i211; source: i210-reg 8.10.*/
     pub const TYPE9: Field<u32, Self> = Field::new(0x1, 9);
     /// IPv4, TCP, NFS.
     /**
- Bit 11; on i210, i211; source: i210-reg 8.10.3.*/
+ Bit 11; on i210, i211; source: i210-reg 8.10.*/
     pub const TYPE11: Field<u32, Self> = Field::new(0x1, 11);
     /// IPv4, UDP, NFS.
     /**
- Bit 12; on i210, i211; source: i210-reg 8.10.3.*/
+ Bit 12; on i210, i211; source: i210-reg 8.10.*/
     pub const TYPE12: Field<u32, Self> = Field::new(0x1, 12);
     /// IPv4, IPv6, TCP, NFS.
     /**
- Bit 14; on i210, i211; source: i210-reg 8.10.3.*/
+ Bit 14; on i210, i211; source: i210-reg 8.10.*/
     pub const TYPE14: Field<u32, Self> = Field::new(0x1, 14);
     /// IPv4, IPv6, UDP, NFS.
     /**
- Bit 15; on i210, i211; source: i210-reg 8.10.3.*/
+ Bit 15; on i210, i211; source: i210-reg 8.10.*/
     pub const TYPE15: Field<u32, Self> = Field::new(0x1, 15);
     /// IPv6, TCP, NFS.
     /**
- Bit 17; on i210, i211; source: i210-reg 8.10.3.*/
+ Bit 17; on i210, i211; source: i210-reg 8.10.*/
     pub const TYPE17: Field<u32, Self> = Field::new(0x1, 17);
     /// IPv6, UDP, NFS.
     /**
- Bit 18; on i210, i211; source: i210-reg 8.10.3.*/
+ Bit 18; on i210, i211; source: i210-reg 8.10.*/
     pub const TYPE18: Field<u32, Self> = Field::new(0x1, 18);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -986,9 +991,9 @@ impl PSRTYPE {
 }
 /// Receive checksums; write it only while the receiver is off.
 /**
- - `0x05000`; read and write.*/
+ - `0x05000` (82575, 82576, 82580, i350, i354); `0x05000`, reset `0x00000700` (i210, i211); read and write.*/
 /// - On all chips.
-/// - Source: i210-reg 8.10.12; sdm-82575 14.3.61; linux e1000_defines.h.
+/// - Source: i210-reg 8.10; sdm-82575 14.3.61; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RXCSUM(());
 impl RegisterLongName for RXCSUM {}
@@ -1013,7 +1018,7 @@ impl RXCSUM {
     pub const TUOFL: Field<u32, Self> = Field::new(0x1, 9);
     /// Check ICMPv6 checksums.
     /**
- Bit 10; on i210, i211; source: i210-reg 8.10.12.*/
+ Bit 10; on i210, i211; source: i210-reg 8.10.*/
     pub const ICMPV6XSUM: Field<u32, Self> = Field::new(0x1, 10);
     /// Check SCTP's CRC-32.
     /**
@@ -1034,7 +1039,7 @@ impl RXCSUM {
 /**
  - `0x05008`; read and write.*/
 /// - On all chips.
-/// - Source: i210-reg 8.10.14; dpdk e1000_defines.h; linux e1000_defines.h.
+/// - Source: i210-reg 8.10; dpdk e1000_defines.h; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RFCTL(());
 impl RegisterLongName for RFCTL {}
@@ -1075,7 +1080,7 @@ impl RFCTL {
     pub const LEF: Field<u32, Self> = Field::new(0x1, 18);
     /// The SYN filter goes before the 2-tuple and flexible filters.
     /**
- Bit 19; on 82576, 82580, i350, i354, i210, i211; source: dpdk igb_ethdev; ds-i210 7.1.2.*/
+ Bit 19; on 82576, 82580, i350, i354, i210, i211; source: dpdk igb_ethdev; ds-i210 p255.*/
     pub const SYNQFP: Field<u32, Self> = Field::new(0x1, 19);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5008;
@@ -1084,7 +1089,7 @@ impl RFCTL {
 /**
  - `0x05818`; read and write.*/
 /// - On all chips.
-/// - Source: i210-reg 8.10.21; linux e1000_82575.h; sdm-82575 5.4.
+/// - Source: i210-reg 8.101; linux e1000_82575.h; sdm-82575 5.4.
 #[derive(Debug, Clone, Copy)]
 pub struct MRQC(());
 impl RegisterLongName for MRQC {}
@@ -1121,7 +1126,7 @@ impl MRQC {
     >::new(0x7, 0, 5);
     /// Default queue.
     /**
- Bits 5:3; on i210, i211; source: i210-reg 8.10.21.*/
+ Bits 5:3; on i210, i211; source: i210-reg 8.101.*/
     pub const DEF_Q: Field<u32, Self> = Field::new(0x7, 3);
     /// Hash TCP over IPv4.
     /**
@@ -1216,7 +1221,7 @@ impl RETA {
 /**
  - [0..=9] at `0x05c80` + 0x4·n; read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 7.1.2; linux e1000_regs.h.
+/// - Source: ds-i210 p262; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RSSRK(());
 impl RegisterLongName for RSSRK {}
@@ -1402,7 +1407,7 @@ impl RAH {
 /**
  - [0..=127] at `0x05600` + 0x4·n; read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 7.4; sdm-82575 14.5.4; linux e1000_82575.c.
+/// - Source: ds-i210 p335; sdm-82575 14.5.4; linux e1000_82575.c.
 #[derive(Debug, Clone, Copy)]
 pub struct VFTA(());
 impl RegisterLongName for VFTA {}
@@ -1667,7 +1672,7 @@ impl<B: Bus> Regs<B> {
             None => None,
         }
     }
-    /// [`RQDPC`]: Packets dropped by this queue; on the I210 and I211 write 0 to clear.
+    /// [`RQDPC`]: Packets dropped by this queue.
     ///
     /// `None` where this chip has no such element.
     #[inline]
@@ -1687,7 +1692,7 @@ impl<B: Bus> Regs<B> {
             None => None,
         }
     }
-    /// [`PSRTYPE`]: Which headers are split.
+    /// [`PSRTYPE`]: Which headers are split; on the I210 bits 10, 13 and 16 are written 1.
     ///
     /// # Panics
     /// If this chip has fewer elements.

@@ -11,7 +11,7 @@ use tock_registers::RegisterLongName;
 use tock_registers::fields::{Field, FieldValue};
 /// Transmit control.
 /**
- - `0x00400`; read and write.*/
+ - `0x00400` (82575, 82580, i350, i354); `0x00400`, reset `0xa40400f8` (82576, i210, i211); read and write.*/
 /// - On all chips.
 /// - Source: ds-i210 8.12.1; i210-reg 8.12.1; sdm-82575 14.3.64.
 #[derive(Debug, Clone, Copy)]
@@ -52,9 +52,9 @@ impl TCTL {
     /// Byte offset.
     pub const OFFSET: u32 = 0x400;
 }
-/// Transmit control, extended.
+/// Transmit control, extended; bits 9:0 are written 0x40.
 /**
- - `0x00404`; read and write.*/
+ - `0x00404` (82575, 82576, 82580, i350, i354); `0x00404`, reset `0x00010840` (i210, i211); read and write.*/
 /// - On all chips.
 /// - Source: ds-i210 8.12.2; sdm-82575 14.3.65.
 #[derive(Debug, Clone, Copy)]
@@ -76,9 +76,9 @@ impl TCTL_EXT {
 }
 /// Gap between packets.
 /**
- - `0x00410`, reset `0x00601008`; read and write.*/
+ - `0x00410` (82575, 82580, i350, i354); `0x00410`, reset `0x00601008` (82576, i210, i211); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.12.3.
+/// - Source: ds-i210 8.12.3; measured.
 #[derive(Debug, Clone, Copy)]
 pub struct TIPG(());
 impl RegisterLongName for TIPG {}
@@ -152,9 +152,9 @@ impl AIT {
 }
 /// Size of the transmit packet buffers.
 /**
- - `0x03404`; read and write.*/
+ - `0x03404`, reset `0x00000028` (82576); `0x03404` (82580, i350, i354); `0x03404`, reset `0x04000014` (i210, i211); read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_defines.h; ds-i210 4.5.
+/// - Source: linux e1000_defines.h; ds-i210 p150.
 #[derive(Debug, Clone, Copy)]
 pub struct TXPBS(());
 impl RegisterLongName for TXPBS {}
@@ -342,15 +342,15 @@ impl Read for DTXCTL {}
 impl Write for DTXCTL {}
 impl Modify for DTXCTL {}
 impl DTXCTL {
-    /// Handles 802.3 length fields.
+    /// What driver headers call 8023LL.
     /**
  Bit 2; on 82575, 82576, 82580, i350, i354; source: linux e1000_82575.h.*/
-    pub const EIGHT023LL: Field<u32, Self> = Field::new(0x1, 2);
+    pub const IEEE8023LL: Field<u32, Self> = Field::new(0x1, 2);
     /// Spoofing queue on.
     /**
  Bit 2; on i210, i211; source: i210-reg 8.12.5.*/
     pub const ENABLE_SPOOF_QUEUE: Field<u32, Self> = Field::new(0x1, 2);
-    /// A tag was already added.
+    /// What driver headers call VLAN\_ADDED.
     /**
  Bit 3; on 82575, 82576, 82580, i350, i354; source: linux e1000_82575.h.*/
     pub const VLAN_ADDED: Field<u32, Self> = Field::new(0x1, 3);
@@ -381,7 +381,7 @@ impl DTXCTL {
 /**
  - `0x0359c`; read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: i210-reg 8.12.6; dpdk e1000_regs.h.
+/// - Source: i210-reg 8.12; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DTXTCPFLGL(());
 impl RegisterLongName for DTXTCPFLGL {}
@@ -418,7 +418,7 @@ impl DTXTCPFLGL {
 /**
  - `0x035a0`; read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: i210-reg 8.12.7; dpdk e1000_regs.h.
+/// - Source: i210-reg 8.12; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DTXTCPFLGH(());
 impl RegisterLongName for DTXTCPFLGH {}
@@ -478,9 +478,9 @@ impl DTXMXSZRQ {
 }
 /// Largest packet to send, in units of 64 bytes.
 /**
- - `0x0355c`; read and write.*/
+ - `0x0355c` (i350, i354); `0x0355c`, reset `0x00000098` (i210, i211); read and write.*/
 /// - On i350, i354, i210, i211.
-/// - Source: linux e1000_defines.h; dpdk e1000_regs.h; ds-i210 7.2.2.
+/// - Source: linux e1000_defines.h; dpdk e1000_regs.h; ds-i210 p294.
 #[derive(Debug, Clone, Copy)]
 pub struct DTXMXPKTSZ(());
 impl RegisterLongName for DTXMXPKTSZ {}
@@ -952,7 +952,7 @@ impl TXCTL {
 /**
  - [0..=3] at `0x03838` + 0x100·n (82575); [0..=3] at `0x03838` + 0x100·n, [4..=15] at `0x0e138` + 0x40·n (82576); [0..=3] at `0x03838` + 0x100·n, [4..=7] at `0x0e138` + 0x40·n (82580, i350, i354); [0..=3] at `0x03838` + 0x100·n (i210); [0..=1] at `0x03838` + 0x100·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 7.2.3; sdm-82575 5.12; dpdk e1000_82575.h.
+/// - Source: ds-i210 p302; sdm-82575 5.12; dpdk e1000_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDWBAL(());
 impl RegisterLongName for TDWBAL {}
@@ -1012,7 +1012,7 @@ impl TDWBAL {
 /**
  - [0..=3] at `0x0383c` + 0x100·n (82575); [0..=3] at `0x0383c` + 0x100·n, [4..=15] at `0x0e13c` + 0x40·n (82576); [0..=3] at `0x0383c` + 0x100·n, [4..=7] at `0x0e13c` + 0x40·n (82580, i350, i354); [0..=3] at `0x0383c` + 0x100·n (i210); [0..=1] at `0x0383c` + 0x100·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 7.2.3; linux e1000_regs.h.
+/// - Source: ds-i210 p302; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDWBAH(());
 impl RegisterLongName for TDWBAH {}
@@ -1060,7 +1060,7 @@ impl TDWBAH {
 /**
  - [0..=3] at `0x0e030` + 0x40·n (i210); [0..=1] at `0x0e030` + 0x40·n (i211); read and write.*/
 /// - On i210, i211.
-/// - Source: i210-summary; i210-reg 8.10.11.
+/// - Source: i210-summary; i210-reg 8.10.
 #[derive(Debug, Clone, Copy)]
 pub struct TQDPC(());
 impl RegisterLongName for TQDPC {}
@@ -1095,7 +1095,7 @@ impl TQDPC {
 /**
  - `0x03570`; read and write.*/
 /// - On i210.
-/// - Source: linux e1000_defines.h; dpdk e1000_regs.h; ds-i210 7.2.7.
+/// - Source: linux e1000_defines.h; dpdk e1000_regs.h; ds-i210 p317.
 #[derive(Debug, Clone, Copy)]
 pub struct TQAVCTRL(());
 impl RegisterLongName for TQAVCTRL {}
@@ -1124,16 +1124,6 @@ impl TQAVCTRL {
     /**
  Bit 4.*/
     pub const DATA_FETCH_ARB: Field<u32, Self> = Field::new(0x1, 4);
-    /// `DATA_FETCH_ARB` = 0.
-    pub const DATA_FETCH_ARB_ROUND_ROBIN: FieldValue<u32, Self> = FieldValue::<
-        u32,
-        Self,
-    >::new(0x1, 4, 0);
-    /// `DATA_FETCH_ARB` = 1.
-    pub const DATA_FETCH_ARB_MOST_EMPTY: FieldValue<u32, Self> = FieldValue::<
-        u32,
-        Self,
-    >::new(0x1, 4, 1);
     /// Fetches by launch time.
     /**
  Bit 5; source: dpdk e1000_regs.h.*/
@@ -1207,7 +1197,7 @@ impl TQAVARBCTRL {
 /**
  - `0x03578`; read and write.*/
 /// - On i210.
-/// - Source: i210-reg 8.12; dpdk e1000_regs.h; ds-i210 7.2.2.
+/// - Source: i210-reg 8.12; dpdk e1000_regs.h; ds-i210 p292.
 #[derive(Debug, Clone, Copy)]
 pub struct LAUNCH_OS0(());
 impl RegisterLongName for LAUNCH_OS0 {}
@@ -1397,7 +1387,7 @@ impl<B: Bus> Regs<B> {
     pub fn tctl(&self) -> Reg<&B, TCTL> {
         Reg::at(&self.bus, TCTL::OFFSET)
     }
-    /// [`TCTL_EXT`]: Transmit control, extended.
+    /// [`TCTL_EXT`]: Transmit control, extended; bits 9:0 are written 0x40.
     #[inline]
     pub fn tctl_ext(&self) -> Reg<&B, TCTL_EXT> {
         Reg::at(&self.bus, TCTL_EXT::OFFSET)

@@ -1,0 +1,123 @@
+//! Where a received frame goes, and the ports that frames leave through.
+
+/// What a poll callback returns. It was given the buffer itself, so that keeping, sending and recycling are moves.
+#[must_use]
+#[derive(Debug)]
+pub enum Action<C> {
+    /// Back to the ring that it came from: the cheapest way to drop a frame.
+    Recycle(C),
+    /// Out of the same queue.
+    Transmit(C),
+    /// Out of a port, by number.
+    Redirect(u32, C),
+    /// The callback kept the buffer; the ring takes another from its memory.
+    Kept,
+}
+
+/// Somewhere a frame can be sent.
+///
+/// There are three kinds of owners: the transmit half of another queue in the same thread
+/// ([`TxQueue`](crate::TxQueue)), a queue of buffers to another thread ([`rtrb::Producer`]), and an [`Outbox`] for a
+/// transmit half that several threads share.
+pub trait Port<C> {
+    /// Takes the frame, or gives it back when there is no room.
+    fn push(&mut self, frame: C) -> Result<(), C>;
+    /// Makes what was pushed leave. Called once per poll.
+    fn flush(&mut self);
+}
+
+/// The ports that [`Action::Redirect`] names by number. `()` has none.
+pub trait Ports<C> {
+    /// Sends through one port, or gives the frame back.
+    fn redirect(&mut self, port: u32, frame: C) -> Result<(), C>;
+    /// Flushes every port.
+    fn flush(&mut self);
+}
+
+impl<C> Ports<C> for () {
+    #[inline(always)]
+    fn redirect(&mut self, _: u32, frame: C) -> Result<(), C> {
+        Err(frame)
+    }
+    #[inline(always)]
+    fn flush(&mut self) {}
+}
+
+impl<C, T: Port<C>> Ports<C> for [T] {
+    #[inline]
+    fn redirect(&mut self, port: u32, frame: C) -> Result<(), C> {
+        match self.get_mut(port as usize) {
+            Some(port) => port.push(frame),
+            None => Err(frame),
+        }
+    }
+    #[inline]
+    fn flush(&mut self) {
+        self.iter_mut().for_each(T::flush);
+    }
+}
+
+impl<C, T: Port<C>, const N: usize> Ports<C> for [T; N] {
+    #[inline]
+    fn redirect(&mut self, port: u32, frame: C) -> Result<(), C> {
+        self.as_mut_slice().redirect(port, frame)
+    }
+    #[inline]
+    fn flush(&mut self) {
+        self.iter_mut().for_each(T::flush);
+    }
+}
+
+impl<C, T: Port<C> + ?Sized> Port<C> for &mut T {
+    #[inline]
+    fn push(&mut self, frame: C) -> Result<(), C> {
+        (**self).push(frame)
+    }
+    #[inline]
+    fn flush(&mut self) {
+        (**self).flush();
+    }
+}
+
+/// A queue that another thread owns: that thread takes the buffers out and sends them in its own loop.
+impl<C> Port<C> for rtrb::Producer<C> {
+    #[inline]
+    fn push(&mut self, frame: C) -> Result<(), C> {
+        Self::push(self, frame).map_err(|rtrb::PushError::Full(frame)| frame)
+    }
+    #[inline]
+    fn flush(&mut self) {}
+}
+
+/// A queue that several owners share: frames gather here, and once per poll a function takes its lock and drains them.
+///
+/// What the function leaves is dropped, and its buffers go home.
+#[derive(Debug)]
+pub struct Outbox<C, F, const N: usize> {
+    frames: [Option<C>; N],
+    count: usize,
+    drain: F,
+}
+
+impl<C, F: FnMut(&mut dyn Iterator<Item = C>), const N: usize> Outbox<C, F, N> {
+    /// An outbox of `N` frames that `drain` empties.
+    pub fn new(drain: F) -> Self {
+        Self { frames: [const { None }; N], count: 0, drain }
+    }
+}
+
+impl<C, F: FnMut(&mut dyn Iterator<Item = C>), const N: usize> Port<C> for Outbox<C, F, N> {
+    #[inline]
+    fn push(&mut self, frame: C) -> Result<(), C> {
+        let Some(slot) = self.frames.get_mut(self.count) else { return Err(frame) };
+        *slot = Some(frame);
+        self.count += 1;
+        Ok(())
+    }
+    fn flush(&mut self) {
+        let Some(gathered) = self.frames.get_mut(..self.count).filter(|gathered| !gathered.is_empty()) else { return };
+        (self.drain)(&mut gathered.iter_mut().filter_map(Option::take));
+        gathered.fill_with(|| None);
+        self.count = 0;
+    }
+}

@@ -1,0 +1,469 @@
+//! Queues: a receiving half and a sending half, each an object with one owner and no lock; [`Queue`] is both in one
+//! hand.
+
+use crate::action::{Action, Port, Ports};
+use crate::shared::{Follow, Member, Shared};
+use crate::{Error, Platform, Side, Wait};
+use alloc::sync::Arc;
+use core::time::Duration;
+use igb_hal::{RingAt, RxQueueConfig, TxQueueConfig};
+use igb_regs::{RDT, Reg, TDT};
+use igb_ring::{Chunk, Memory, RxMeta, RxRing, RxStats, TxCleaner, TxOffload, TxSender, tx};
+
+/// The receiving half of a queue pair.
+pub struct RxQueue<P: Platform, M: Memory> {
+    ring: RxRing<M::Buf>,
+    bell: Reg<P::Bus, RDT>,
+    memory: M,
+    lost: u64,
+    seat: Seat<P>,
+}
+
+/// The sending half of a queue pair.
+pub struct TxQueue<P: Platform, C: Chunk> {
+    sender: TxSender<C>,
+    cleaner: TxCleaner<C>,
+    bell: Reg<P::Bus, TDT>,
+    sent: u64,
+    seat: Seat<P>,
+}
+
+/// All of one queue pair: what most programs hold.
+pub struct Queue<P: Platform, M: Memory> {
+    /// The receiving half.
+    pub rx: RxQueue<P, M>,
+    /// The sending half.
+    pub tx: TxQueue<P, M::Buf>,
+}
+
+/// What a queue has counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueStats {
+    /// The receive ring's counters.
+    pub rx: RxStats,
+    /// Frames that could not be sent or redirected: no room, no such port, or a buffer of a foreign domain.
+    pub lost: u64,
+    /// Frames that were handed to the hardware.
+    pub sent: u64,
+}
+
+/// A queue's place among those that a reset waits for; it leaves when the queue is dropped.
+struct Seat<P: Platform> {
+    shared: Arc<Shared<P>>,
+    index: u16,
+    member: Member,
+}
+
+impl<P: Platform> Seat<P> {
+    fn new(shared: &Arc<Shared<P>>, index: u16, side: Side) -> Self {
+        Self { shared: shared.clone(), index, member: shared.join(index, side) }
+    }
+
+    #[inline(always)]
+    fn moved(&self) -> bool {
+        self.shared.phase() != self.member.seen
+    }
+}
+
+impl<P: Platform> Drop for Seat<P> {
+    fn drop(&mut self) {
+        self.shared.leave(&self.member);
+    }
+}
+
+impl<P: Platform, M: Memory> RxQueue<P, M> {
+    fn new(shared: &Arc<Shared<P>>, index: u16, memory: M) -> Result<Self, Error> {
+        let quarantine = &shared.quarantine;
+        let ring =
+            RxRing::with_quarantine(shared.platform.dma(), shared.queues.rx, memory.buffer_size(), quarantine)?;
+        let bell = shared.mac.rx_tail(index.into());
+        let mut queue = Self { ring, bell, memory, lost: 0, seat: Seat::new(shared, index, Side::Rx) };
+        queue.start()?;
+        Ok(queue)
+    }
+
+    /// Programs the hardware queue and posts buffers.
+    fn start(&mut self) -> Result<(), Error> {
+        let shared = &self.seat.shared;
+        let (base, bytes) = self.ring.base();
+        let mut config = RxQueueConfig::default();
+        config.buffer_bytes = self.ring.buffer_size();
+        config.drop_when_empty = shared.drop_when_empty;
+        let ring = RingAt { base, bytes };
+        shared.mac.start_rx_queue(self.seat.index.into(), ring, &config, &mut shared.platform.delay())?;
+        self.refill();
+        Ok(())
+    }
+
+    /// Hands at most `budget` received frames to `each` and acts on what it returns. One refill, and one doorbell for
+    /// each ring that moved. Returns the number of frames; fewer than the budget means that the ring is drained.
+    ///
+    /// While a reset waits or runs, nothing is received and the answer is 0.
+    ///
+    /// # Errors
+    /// [`Error::DeviceGone`] and [`Error::Closed`], once the controller knows; what the restart after a reset says.
+    #[inline]
+    pub fn poll(
+        &mut self,
+        budget: u32,
+        own: &mut impl Port<M::Buf>,
+        ports: &mut (impl Ports<M::Buf> + ?Sized),
+        mut each: impl FnMut(M::Buf, RxMeta<'_>) -> Action<M::Buf>,
+    ) -> Result<u32, Error> {
+        if self.seat.moved() && !self.follow()? {
+            return Ok(0);
+        }
+        let mut lost = 0;
+        let frames = self.ring.poll(budget, |chunk, meta| {
+            let sent = match each(chunk, meta) {
+                Action::Recycle(chunk) => return Some(chunk),
+                Action::Kept => return None,
+                Action::Transmit(chunk) => own.push(chunk),
+                Action::Redirect(port, chunk) => ports.redirect(port, chunk),
+            };
+            lost += u64::from(sent.is_err());
+            sent.err()
+        });
+        self.lost += lost;
+        self.refill();
+        own.flush();
+        ports.flush();
+        Ok(frames)
+    }
+
+    /// Posts fresh buffers where there is room, and rings the doorbell if anything was posted.
+    #[inline]
+    pub fn refill(&mut self) {
+        self.ring.fill(|| self.memory.take());
+        self.ring.flush(|tail| self.bell.set(tail));
+    }
+
+    /// Where this queue's buffers come from.
+    pub fn memory(&mut self) -> &mut M {
+        &mut self.memory
+    }
+
+    /// The number of this queue.
+    pub fn index(&self) -> u16 {
+        self.seat.index
+    }
+
+    /// What the ring counted.
+    pub fn stats(&self) -> RxStats {
+        self.ring.stats()
+    }
+
+    /// `false`: leave the ring alone.
+    #[cold]
+    fn follow(&mut self) -> Result<bool, Error> {
+        let generation = self.seat.shared.generation();
+        match self.seat.shared.follow(&mut self.seat.member)? {
+            Follow::Rest => Ok(false),
+            Follow::Run => Ok(true),
+            Follow::Restart => {
+                // The reset disabled the hardware queue; a restart that failed half-way left it enabled.
+                let shared = &self.seat.shared;
+                shared.mac.stop_rx_queue(self.seat.index.into(), &mut shared.platform.delay())?;
+                self.ring.restart();
+                self.start()?;
+                self.seat.member.restarted(&self.seat.shared, generation);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Disables the hardware queue, takes every buffer home and gives the memory back.
+    ///
+    /// # Errors
+    /// If the hardware queue does not say that it is disabled. Ring and buffers then wait in quarantine until the
+    /// controller is closed.
+    pub fn close(mut self) -> Result<M, Error>
+    where
+        M: Default,
+    {
+        self.stop()?;
+        Ok(core::mem::take(&mut self.memory))
+    }
+
+    fn stop(&mut self) -> Result<(), Error> {
+        let shared = &self.seat.shared;
+        if !shared.is_closed() {
+            shared.mac.stop_rx_queue(self.seat.index.into(), &mut shared.platform.delay())?;
+            self.ring.reclaim(|chunk| self.memory.give(chunk));
+        }
+        Ok(())
+    }
+}
+
+impl<P: Platform, C: Chunk> TxQueue<P, C> {
+    fn new(shared: &Arc<Shared<P>>, index: u16) -> Result<Self, Error> {
+        let (sender, cleaner) =
+            tx::ring_with_quarantine(shared.platform.dma(), shared.queues.tx, &shared.quarantine)?;
+        let bell = shared.mac.tx_tail(index.into());
+        let queue = Self { sender, cleaner, bell, sent: 0, seat: Seat::new(shared, index, Side::Tx) };
+        queue.start()?;
+        Ok(queue)
+    }
+
+    fn start(&self) -> Result<(), Error> {
+        let shared = &self.seat.shared;
+        let (base, bytes) = self.sender.base();
+        let ring = RingAt { base, bytes };
+        let index = self.seat.index.into();
+        shared.mac.start_tx_queue(index, ring, &TxQueueConfig::default(), &mut shared.platform.delay())?;
+        Ok(())
+    }
+
+    /// Queues a frame. It leaves at the next [`flush`](Port::flush).
+    ///
+    /// # Errors
+    /// The frame itself, if there is no room, if it is shorter than 17 or longer than 9,724 bytes, or if its memory is
+    /// not of this device's domain.
+    #[inline]
+    pub fn send(&mut self, frame: C) -> Result<(), C> {
+        self.sender.push(frame)?;
+        self.sent += 1;
+        Ok(())
+    }
+
+    /// Queues a frame with work for the hardware: checksums, a VLAN tag, segmentation.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    #[inline]
+    pub fn send_with(&mut self, frame: C, offload: &TxOffload) -> Result<(), C> {
+        self.sender.push_with(frame, offload)?;
+        self.sent += 1;
+        Ok(())
+    }
+
+    /// Sends a batch: at most `budget` frames of `next`, one doorbell. Returns how many.
+    #[inline]
+    pub fn send_batch(&mut self, budget: u32, next: impl FnMut() -> Option<C>) -> u32 {
+        let count = self.sender.fill(budget, next);
+        self.sent += u64::from(count);
+        Port::flush(self);
+        count
+    }
+
+    /// Takes finished frames home, each to `give`. Returns how many.
+    ///
+    /// # Errors
+    /// As [`RxQueue::poll`].
+    #[inline]
+    pub fn clean(&mut self, mut give: impl FnMut(C)) -> Result<u32, Error> {
+        if self.seat.moved() && !self.follow(&mut give)? {
+            return Ok(0);
+        }
+        Ok(self.cleaner.clean(give))
+    }
+
+    /// Descriptors that are free.
+    pub fn room(&mut self) -> u32 {
+        self.sender.room()
+    }
+
+    /// Descriptors that the hardware has not finished.
+    pub fn pending(&self) -> u32 {
+        self.cleaner.pending()
+    }
+
+    /// The number of this queue.
+    pub fn index(&self) -> u16 {
+        self.seat.index
+    }
+
+    #[cold]
+    fn follow(&mut self, give: &mut impl FnMut(C)) -> Result<bool, Error> {
+        let generation = self.seat.shared.generation();
+        match self.seat.shared.follow(&mut self.seat.member)? {
+            Follow::Rest => Ok(false),
+            Follow::Run => Ok(true),
+            Follow::Restart => {
+                let shared = &self.seat.shared;
+                shared.mac.stop_tx_queue(self.seat.index.into(), &mut shared.platform.delay())?;
+                self.cleaner.reclaim(&mut self.sender, give);
+                self.start()?;
+                self.seat.member.restarted(&self.seat.shared, generation);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Disables the hardware queue and takes every frame home. Those that had not left are lost.
+    ///
+    /// # Errors
+    /// If the hardware queue does not say that it is disabled; ring and frames then wait in quarantine.
+    pub fn close(mut self, give: impl FnMut(C)) -> Result<(), Error> {
+        self.stop(give)
+    }
+
+    fn stop(&mut self, give: impl FnMut(C)) -> Result<(), Error> {
+        let shared = &self.seat.shared;
+        if !shared.is_closed() {
+            shared.mac.stop_tx_queue(self.seat.index.into(), &mut shared.platform.delay())?;
+            self.cleaner.reclaim(&mut self.sender, give);
+        }
+        Ok(())
+    }
+}
+
+/// A transmit half is a port of the thread that owns it.
+impl<P: Platform, C: Chunk> Port<C> for TxQueue<P, C> {
+    #[inline]
+    fn push(&mut self, frame: C) -> Result<(), C> {
+        self.send(frame)
+    }
+    /// Rings the doorbell, if anything was queued. While a reset waits, what was queued stays and is lost with it.
+    #[inline]
+    fn flush(&mut self) {
+        self.sender.flush(|tail| self.bell.set(tail));
+    }
+}
+
+impl<P: Platform, M: Memory> Queue<P, M> {
+    pub(crate) fn new(shared: &Arc<Shared<P>>, index: u16, memory: M) -> Result<Self, Error> {
+        let tx = TxQueue::new(shared, index)?;
+        let rx = RxQueue::new(shared, index, memory)?;
+        Ok(Self { rx, tx })
+    }
+
+    /// The number of this queue.
+    pub fn index(&self) -> u16 {
+        self.rx.index()
+    }
+
+    /// Takes finished transmissions home, then hands at most `budget` received frames to `each` and acts on what it
+    /// returns: one refill and at most one doorbell each way. Returns the number of frames; fewer than the budget means
+    /// that the ring is drained.
+    ///
+    /// # Errors
+    /// As [`RxQueue::poll`].
+    #[inline]
+    pub fn poll(
+        &mut self,
+        budget: u32,
+        each: impl FnMut(M::Buf, RxMeta<'_>) -> Action<M::Buf>,
+    ) -> Result<u32, Error> {
+        self.poll_to(budget, &mut (), each)
+    }
+
+    /// [`poll`](Self::poll) with ports for [`Action::Redirect`].
+    ///
+    /// # Errors
+    /// As [`RxQueue::poll`].
+    #[inline]
+    pub fn poll_to(
+        &mut self,
+        budget: u32,
+        ports: &mut (impl Ports<M::Buf> + ?Sized),
+        each: impl FnMut(M::Buf, RxMeta<'_>) -> Action<M::Buf>,
+    ) -> Result<u32, Error> {
+        self.clean()?;
+        self.rx.poll(budget, &mut self.tx, ports, each)
+    }
+
+    /// Takes finished transmissions home; what a queue that only sends calls instead of [`poll`](Self::poll).
+    ///
+    /// # Errors
+    /// As [`RxQueue::poll`].
+    #[inline]
+    pub fn clean(&mut self) -> Result<u32, Error> {
+        let memory = &mut self.rx.memory;
+        self.tx.clean(|chunk| memory.give(chunk))
+    }
+
+    /// Sends a batch of at most `budget` frames with one doorbell, after taking finished ones home.
+    ///
+    /// # Errors
+    /// As [`RxQueue::poll`].
+    #[inline]
+    pub fn send_batch(&mut self, budget: u32, mut next: impl FnMut(&mut M) -> Option<M::Buf>) -> Result<u32, Error> {
+        self.clean()?;
+        let memory = &mut self.rx.memory;
+        Ok(self.tx.send_batch(budget, || next(memory)))
+    }
+
+    /// The halves, for two owners.
+    pub fn split(self) -> (RxQueue<P, M>, TxQueue<P, M::Buf>) {
+        (self.rx, self.tx)
+    }
+
+    /// The vector that this queue raises.
+    pub fn vector(&self) -> u16 {
+        let seat = &self.rx.seat;
+        seat.shared.routing.vector_of_queue(seat.index)
+    }
+
+    /// This queue's interrupt, for whoever takes it first: queues that share a vector share one.
+    pub fn take_irq(&self) -> Option<P::Irq> {
+        self.rx.seat.shared.platform.take_irq(self.vector())
+    }
+
+    /// Unmasks this queue's vector: the end of a poll that drained the ring. What came while it was masked raises it at
+    /// once.
+    pub fn arm(&self) {
+        let shared = &self.rx.seat.shared;
+        if shared.kind.is_some() {
+            shared.mac.enable_vector(&shared.routing, self.vector());
+        }
+    }
+
+    /// One turn of NAPI: polls; when the ring is drained, unmasks, sleeps for at most `limit` and polls again.
+    ///
+    /// # Errors
+    /// As [`RxQueue::poll`].
+    pub fn poll_or_wait(
+        &mut self,
+        irq: &mut P::Irq,
+        limit: Duration,
+        budget: u32,
+        mut each: impl FnMut(M::Buf, RxMeta<'_>) -> Action<M::Buf>,
+    ) -> Result<u32, Error>
+    where
+        P::Irq: Wait,
+    {
+        let frames = self.poll(budget, &mut each)?;
+        if frames > 0 {
+            return Ok(frames);
+        }
+        self.arm();
+        irq.wait(limit);
+        self.rx.seat.shared.acknowledge()?;
+        self.poll(budget, each)
+    }
+
+    /// What this queue counted.
+    pub fn stats(&self) -> QueueStats {
+        QueueStats { rx: self.rx.stats(), lost: self.rx.lost, sent: self.tx.sent }
+    }
+
+    /// Disables both hardware queues and takes every buffer home.
+    ///
+    /// # Errors
+    /// If a hardware queue does not say that it is disabled; its ring and buffers then wait in quarantine until the
+    /// controller is closed.
+    pub fn close(mut self) -> Result<(), Error> {
+        let Self { rx, tx } = &mut self;
+        let sent = tx.stop(|chunk| rx.memory.give(chunk));
+        rx.stop().and(sent)
+    }
+}
+
+impl<P: Platform, M: Memory> core::fmt::Debug for Queue<P, M> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Queue").field("index", &self.index()).field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+impl<P: Platform, M: Memory> core::fmt::Debug for RxQueue<P, M> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("RxQueue").field("index", &self.seat.index).field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+impl<P: Platform, C: Chunk> core::fmt::Debug for TxQueue<P, C> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("TxQueue").field("index", &self.seat.index).field("sent", &self.sent).finish_non_exhaustive()
+    }
+}
