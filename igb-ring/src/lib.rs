@@ -62,3 +62,18 @@ fn ring_len(len: u32) -> Result<u32, Error> {
 fn distance(from: u32, to: u32, len: u32) -> u32 {
     if to >= from { to - from } else { to + len - from }
 }
+
+/// The next position on a circle of `len`. Wrapping is a branch, taken once a round: cheaper than choosing each time.
+#[inline]
+fn after(index: u32, len: u32) -> u32 {
+    let next = index + 1;
+    if next == len {
+        seldom();
+        return 0;
+    }
+    next
+}
+
+#[cold]
+#[inline(always)]
+fn seldom() {}

@@ -2,7 +2,7 @@
 
 use crate::descriptors::RxStatus;
 use crate::lines::Lines;
-use crate::{Chunk, Coherent, Dma, Domain, Error, Quarantine, RxMeta, chunk::discard, distance, ring_len};
+use crate::{Chunk, Coherent, Dma, Domain, Error, Quarantine, RxMeta, after, distance, ring_len};
 use alloc::boxed::Box;
 use core::fmt;
 use core::mem::{ManuallyDrop, MaybeUninit};
@@ -19,6 +19,9 @@ const BROKEN: u64 = RxStatus::new()
     .with_secerr(2) // bit 28 is CXE where there is no MACsec
     .with_rxe(true)
     .into_bits();
+
+/// Equal to no status.
+const IN_CHAIN: u64 = !0;
 
 /// What was dropped in the ring. Its chunks were posted again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,9 +82,9 @@ pub struct RxRing<C: Chunk> {
     next_to_clean: u32,
     rung: u32,
     len: u32,
-    size: u16, // what the device was told that it may write; no posted chunk is smaller
-    fits: u16, // capacity of the usual chunk: others go the long way. At least `size`.
-    chain: bool,
+    size: u16,   // what the device was told that it may write; no posted chunk is smaller
+    fits: u16,   // capacity of the usual chunk: others go the long way. At least `size`.
+    expect: u64, // EOP; nothing that exists, inside a chain
     live: bool,
     stats: RxStats,
     quarantine: Option<Quarantine>,
@@ -153,7 +156,7 @@ impl<C: Chunk> RxRing<C> {
             len,
             size,
             fits: size,
-            chain: false,
+            expect: EOP,
             live: false,
             stats: RxStats::default(),
             quarantine,
@@ -246,7 +249,7 @@ impl<C: Chunk> RxRing<C> {
             clean = at.after(clean);
             self.next_to_clean = clean; // before a callback that may panic: nothing is ever read twice
             let len = (status >> 32) as u16;
-            let back = if status & (EOP | BROKEN) != EOP || self.chain || len.wrapping_sub(1) >= at.size {
+            let back = if status & (EOP | BROKEN) != self.expect || len.wrapping_sub(1) >= at.size {
                 self.judge(status);
                 Some(chunk)
             } else {
@@ -268,7 +271,7 @@ impl<C: Chunk> RxRing<C> {
     fn judge(&mut self, status: u64) {
         let len = (status >> 32) as u16;
         let ends = status & EOP != 0;
-        if self.chain || !ends {
+        if self.expect != EOP || !ends {
             self.stats.chained += 1;
             self.stats.chains += u64::from(ends);
         } else if len == 0 || len > self.size {
@@ -276,7 +279,7 @@ impl<C: Chunk> RxRing<C> {
         } else {
             self.stats.broken += 1;
         }
-        self.chain = !ends;
+        self.expect = if ends { EOP } else { IN_CHAIN };
     }
 
     #[inline]
@@ -308,7 +311,7 @@ impl<C: Chunk> RxRing<C> {
         let n = self.posted();
         let from = self.next_to_clean as usize;
         self.held.slots.as_mut().rotate_left(from);
-        (self.next_to_clean, self.next_to_use, self.rung, self.chain) = (0, 0, 0, false);
+        (self.next_to_clean, self.next_to_use, self.rung, self.expect) = (0, 0, 0, EOP);
         let (at, mut used) = (self.parts(), 0);
         for i in 0..n {
             // SAFETY: inside the ring.
@@ -333,7 +336,7 @@ impl<C: Chunk> RxRing<C> {
             give(unsafe { slot.assume_init() });
         }
         (self.next_to_clean, self.next_to_use, self.rung) = (0, 0, 0);
-        (self.chain, self.live) = (false, false);
+        (self.expect, self.live) = (EOP, false);
     }
 }
 
@@ -347,10 +350,17 @@ struct Parts<C> {
     fits: u16,
 }
 
+impl<C> Clone for Parts<C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<C> Copy for Parts<C> {}
+
 impl<C: Chunk> Parts<C> {
     #[inline]
     fn after(&self, index: u32) -> u32 {
-        if index + 1 == self.len { 0 } else { index + 1 }
+        after(index, self.len)
     }
     /// `n` is less than the ring's length.
     #[inline]
@@ -371,16 +381,15 @@ impl<C: Chunk> Parts<C> {
     }
     /// There is room: the caller counted, or just took one out.
     #[inline]
-    fn put(&self, used: &mut u32, mut chunk: C) {
-        if chunk.domain() != self.domain {
-            return discard(chunk);
+    fn put(&self, used: &mut u32, chunk: C) {
+        if chunk.domain() != self.domain || chunk.capacity() != self.fits {
+            *used = (*self).refit(*used, chunk);
+            return;
         }
-        if chunk.capacity() != self.fits {
-            match refit(chunk, self.size) {
-                Some(fit) => chunk = fit,
-                None => return,
-            }
-        }
+        self.write(used, chunk);
+    }
+    #[inline]
+    fn write(&self, used: &mut u32, chunk: C) {
         chunk.for_device(self.size);
         let words = self.descriptor(*used);
         words[0].store(chunk.iova().to_le(), Relaxed);
@@ -389,14 +398,17 @@ impl<C: Chunk> Parts<C> {
         unsafe { self.slot(*used).write(MaybeUninit::new(chunk)) };
         *used = self.after(*used);
     }
-}
-
-/// A chunk whose data starts elsewhere, or of another size.
-#[cold]
-#[inline(never)]
-fn refit<C: Chunk>(mut chunk: C, size: u16) -> Option<C> {
-    chunk.rewind();
-    (chunk.capacity() >= size).then_some(chunk)
+    /// A chunk whose data starts elsewhere, of another size, or foreign. By value and out of line, so that the hot path
+    /// keeps its state in registers.
+    #[cold]
+    #[inline(never)]
+    fn refit(self, mut used: u32, mut chunk: C) -> u32 {
+        chunk.rewind();
+        if chunk.domain() == self.domain && chunk.capacity() >= self.size {
+            self.write(&mut used, chunk);
+        }
+        used
+    }
 }
 
 impl<C: Chunk> Drop for RxRing<C> {

@@ -7,7 +7,9 @@
 use crate::descriptors::{TxData, TxStatus};
 use crate::lines::{Line, Lines};
 use crate::offload::{FRAME_MAX, FRAME_MIN, PLAIN};
-use crate::{Chunk, Coherent, Dma, Domain, Error, Quarantine, TxOffload, chunk::discard, distance, ring_len};
+use crate::{
+    Chunk, Coherent, Dma, Domain, Error, Quarantine, TxOffload, after, chunk::discard, distance, ring_len,
+};
 use alloc::{boxed::Box, sync::Arc};
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -287,7 +289,8 @@ impl<C: Chunk> TxSender<C> {
 /// One check for both ends of the length.
 #[inline]
 fn sendable<C: Chunk>(chunk: &C, domain: Domain) -> bool {
-    chunk.len().wrapping_sub(FRAME_MIN) <= FRAME_MAX - FRAME_MIN && chunk.domain() == domain
+    let len = u64::from(chunk.len()); // wider than the field: no instruction to cut it back
+    len.wrapping_sub(u64::from(FRAME_MIN)) <= u64::from(FRAME_MAX - FRAME_MIN) && chunk.domain() == domain
 }
 
 /// The ring's constants, copied so that a loop keeps them in registers.
@@ -301,7 +304,7 @@ struct Parts<C> {
 impl<C: Chunk> Parts<C> {
     #[inline]
     fn after(&self, index: u32) -> u32 {
-        if index + 1 == self.len { 0 } else { index + 1 }
+        after(index, self.len)
     }
     /// `n` is less than the ring's length.
     #[inline]
@@ -340,32 +343,32 @@ impl<C: Chunk> Parts<C> {
 impl<C: Chunk> Shared<C> {
     #[inline]
     fn after(&self, index: u32) -> u32 {
-        if index + 1 == self.len { 0 } else { index + 1 }
+        after(index, self.len)
     }
-    /// Takes the chunk out of a full slot.
-    ///
-    /// # Safety
-    /// The slot is full and the caller's, and it forgets it in the same breath.
-    #[inline]
-    unsafe fn take(&self, index: u32) -> C {
-        // SAFETY: indices stay below the length.
-        let slot = unsafe { self.held.slots.first().add(index as usize) };
-        // SAFETY: inside the array, which lives as long as `self`.
-        let cell = unsafe { slot.as_ref() };
-        // SAFETY: the caller's slot.
-        let value = unsafe { cell.get().read() };
-        // SAFETY: it is full.
-        unsafe { value.assume_init() }
-    }
+}
+
+/// Takes the chunk out of a full slot.
+///
+/// # Safety
+/// The index is inside the ring, the slot is full and the caller's, and he forgets it in the same breath.
+#[inline]
+unsafe fn take<C>(slots: NonNull<UnsafeCell<MaybeUninit<C>>>, index: u32) -> C {
+    // SAFETY: inside the ring.
+    let slot = unsafe { slots.add(index as usize) };
+    // SAFETY: the caller's slot; `UnsafeCell` is transparent.
+    let value = unsafe { slot.cast::<MaybeUninit<C>>().read() };
+    // SAFETY: it is full.
+    unsafe { value.assume_init() }
 }
 
 impl<C: Chunk> TxCleaner<C> {
     /// Gives home what the device reports as sent, and says how many frames that were.
     #[inline]
     pub fn clean(&mut self, mut give: impl FnMut(C)) -> u32 {
-        let ring = &*self.ring;
+        let (ring, next_to_clean) = (&*self.ring, &mut self.next_to_clean);
+        let (slots, len) = (ring.held.slots.first(), ring.len);
         let used = ring.sender.0.used.load(Acquire);
-        let (from, mut clean, mut contexts) = (self.next_to_clean, self.next_to_clean, 0);
+        let (from, mut clean, mut contexts) = (*next_to_clean, *next_to_clean, 0);
         while clean != used {
             let last = ring.held.last[clean as usize].load(Relaxed);
             // SAFETY: `last` was an index of the ring, written by the sender.
@@ -378,15 +381,15 @@ impl<C: Chunk> TxCleaner<C> {
             fence(Acquire); // the device has read what it says it has read
             let end = ring.after(last & !CONTEXTS);
             if last & CONTEXTS != 0 {
-                contexts += mixed(ring, &mut self.next_to_clean, end, &mut give);
+                contexts += mixed(ring, next_to_clean, end, &mut give);
                 clean = end;
                 continue;
             }
             while clean != end {
                 // SAFETY: inside [next_to_clean, used), each read once.
-                let chunk = unsafe { ring.take(clean) };
-                clean = ring.after(clean);
-                self.next_to_clean = clean; // before a callback that may panic
+                let chunk = unsafe { take(slots, clean) };
+                clean = after(clean, len);
+                *next_to_clean = clean; // before a callback that may panic
                 give(chunk);
             }
         }
@@ -435,7 +438,7 @@ fn mixed<C: Chunk>(ring: &Shared<C>, clean: &mut u32, end: u32, give: &mut impl 
             contexts += 1;
         } else {
             // SAFETY: inside [next_to_clean, used), each read once.
-            give(unsafe { ring.take(i) });
+            give(unsafe { take(ring.held.slots.first(), i) });
         }
     }
     contexts
@@ -453,7 +456,7 @@ impl<C: Chunk> TxSender<C> {
             at = self.ring.after(i);
             if !self.ring.held.context[i as usize].swap(false, Relaxed) {
                 // SAFETY: pushed by us and handed to nobody; `next_to_use` no longer counts it.
-                give(unsafe { self.ring.take(i) });
+                give(unsafe { take(self.slots, i) });
             }
         }
     }
