@@ -1,9 +1,10 @@
 //! A `Dma` over one fixed piece of memory, with an allocator inside: for bare metal, emulators and tests.
 
 use crate::{Dma, Domain, Error, Region};
-use alloc::alloc::{Layout, alloc_zeroed, dealloc};
+use alloc::alloc::{alloc_zeroed, dealloc};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::*};

@@ -77,3 +77,28 @@ fn after(index: u32, len: u32) -> u32 {
 #[cold]
 #[inline(always)]
 fn seldom() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circle() {
+        for len in [64, 72] {
+            for from in 0..len {
+                let mut at = from;
+                for n in 0..len {
+                    assert_eq!(distance(from, at, len), n);
+                    at = after(at, len);
+                }
+                assert_eq!(at, from);
+            }
+        }
+    }
+
+    #[test]
+    fn queues_share_no_line() {
+        assert!(align_of::<RxRing<Buffer>>() == 128 && align_of::<Local>() == 128);
+        assert!(align_of::<TxSender<Buffer>>() == 128 && align_of::<TxCleaner<Buffer>>() == 128);
+    }
+}

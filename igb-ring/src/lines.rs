@@ -1,6 +1,7 @@
 //! Arrays that begin and end on 128-byte lines: no two queues write into one line (CPUs fetch lines of 64 in pairs).
 
-use alloc::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use alloc::alloc::{alloc, dealloc, handle_alloc_error};
+use core::alloc::Layout;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
@@ -69,5 +70,21 @@ impl<T> Drop for Lines<T> {
             // SAFETY: allocated in `new` with the same layout.
             unsafe { dealloc(self.first.as_ptr().cast(), layout) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::AtomicU8;
+
+    #[test]
+    fn begins_and_ends_on_lines() {
+        let arrays: alloc::vec::Vec<_> = (1..50).map(|n| Lines::new(n, AtomicU8::default)).collect();
+        let mut spans: alloc::vec::Vec<_> =
+            arrays.iter().map(|a| (a.first().addr().get(), a.len())).collect();
+        spans.sort_unstable();
+        assert!(spans.iter().all(|(at, _)| at.is_multiple_of(128)));
+        assert!(spans.windows(2).all(|two| two[0].0 + two[0].1 <= two[1].0));
     }
 }

@@ -1,9 +1,10 @@
 //! A platform for tests on which nothing arrives that was not synced.
 
 use crate::{Arena, Dma, Domain, Region};
-use alloc::alloc::{Layout, alloc_zeroed, dealloc};
+use alloc::alloc::{alloc_zeroed, dealloc};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
 /// What a byte reads as while it is the device's: a sync that was forgotten shows.

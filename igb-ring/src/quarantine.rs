@@ -38,7 +38,7 @@ struct Inner {
 }
 
 struct Node {
-    next: *mut Node,
+    next: *mut Self,
     held: Option<Box<dyn Send>>,
 }
 

@@ -77,9 +77,9 @@ fn a_live_transmit_ring_waits_in_the_quarantine() {
         let mut b = memory.take().unwrap();
         b.set(&[1; 60]);
         if i % 3 == 0 {
-            sender.push_with(b, &tag).unwrap()
+            sender.push_with(b, &tag).unwrap();
         } else {
-            sender.push(b).unwrap()
+            sender.push(b).unwrap();
         }
         if i == 9 || i == 15 {
             sender.flush(|_| ());
@@ -134,7 +134,7 @@ fn a_cleaner_that_panicked_gives_nothing_twice() {
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         cleaner.clean(|chunk| {
             kept.push(chunk);
-            assert!(kept.len() < 4, "in the callback")
+            assert!(kept.len() < 4, "in the callback");
         })
     }));
     assert!(panicked.is_err() && kept.len() == 4);

@@ -16,7 +16,7 @@ struct Bench {
 }
 
 fn bench(len: u32) -> Bench {
-    let dma = Arena::anonymous(16 << 20, 0x1_0000_0000).unwrap();
+    let dma = Arena::anonymous(32 << 20, 0x1_0000_0000).unwrap();
     let pool = Pool::new(&dma, 2 * len, 2304).unwrap();
     let mut memory = pool.local();
     let mut ring = RxRing::new(&dma, len, memory.buffer_size()).unwrap();
@@ -34,12 +34,12 @@ impl Bench {
     /// Every chunk is somewhere: nothing lost, nothing doubled.
     fn close(mut self) {
         self.ring.reclaim(|chunk| self.memory.give(chunk));
-        let all: Vec<_> = std::iter::from_fn(|| self.memory.take()).collect();
-        let mut all: Vec<_> = all.iter().map(Chunk::iova).collect();
+        let home: Vec<_> = std::iter::from_fn(|| self.memory.take()).collect();
+        let mut all: Vec<_> = home.iter().map(Chunk::iova).collect();
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len() as u32, 2 * self.ring.len());
-        drop((self.ring, self.memory, self.pool));
+        drop((home, self.ring, self.memory, self.pool));
         assert_eq!(self.dma.allocated(), 0);
     }
 }
