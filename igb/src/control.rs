@@ -71,6 +71,18 @@ impl<P: Platform> Controller<P> {
         self.shared.platform.take_irq(self.shared.routing.vector_other())
     }
 
+    /// The waiting end of one vector, once: for programs that give vectors to threads themselves.
+    pub fn take_vector(&self, vector: u16) -> Option<P::Irq> {
+        self.shared.platform.take_irq(vector)
+    }
+
+    /// Raises a vector by software: whoever sleeps on it wakes up.
+    pub fn raise(&self, vector: u16) {
+        if self.shared.kind.is_some() {
+            self.shared.mac.raise_vector(&self.shared.routing, vector);
+        }
+    }
+
     /// Unmasks the interrupt of link changes.
     pub fn arm(&self) {
         if self.shared.kind.is_some() {

@@ -1,0 +1,88 @@
+//! The behaviours. Each panics with what it saw where that is not what it should be.
+
+mod bring_up;
+mod filters;
+mod frames;
+mod interrupts;
+mod recovery;
+mod spread;
+
+pub use bring_up::{bad_requests, gone_at_every_access, link_follows_the_cable, opens_and_closes};
+pub use filters::address_filters;
+pub use frames::{counts, every_length_both_ways, forwards_between_ports, ring_wraps};
+pub use interrupts::{every_vector, wakes_on_frames};
+pub use recovery::{removal_under_traffic, reset_keeps_configuration, reset_under_threads};
+pub use spread::spreads_flows;
+
+use crate::Bed;
+use core::time::Duration;
+use igb::{Action, Config, Controller, Exclusive, Igb, Local, Queue, Queues};
+
+type Opened<P> = (Controller<P>, Vec<Queue<P, Local>>);
+
+/// Longest time that anything may take by the bed's own ticks before a test fails.
+const PATIENCE: u32 = 20_000;
+
+/// Probes and opens a port, and waits for its link.
+fn open<B: Bed>(bed: &B, port: usize, queues: Queues) -> Opened<B::Platform> {
+    open_as(bed, port, queues, Config::default())
+}
+
+fn open_as<B: Bed>(bed: &B, port: usize, queues: Queues, config: Config) -> Opened<B::Platform> {
+    let nic = Igb::probe(bed.platform(port), config).unwrap_or_else(|error| panic!("probe: {error}"));
+    let opened = nic.open(queues).unwrap_or_else(|error| panic!("open: {error}"));
+    let link = opened.0.wait_link(Duration::from_secs(10)).unwrap_or_else(|error| panic!("link: {error}"));
+    assert!(link.up, "{link}");
+    opened
+}
+
+/// Polls until `want` frames came or patience ends; gives what came.
+fn collect<P: igb::Platform>(bed: &impl Bed, queue: &mut Queue<P, Local>, want: usize) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    for _ in 0..PATIENCE {
+        queue
+            .poll(64, |frame, _| {
+                frames.push(frame.bytes().to_vec());
+                Action::Recycle(frame)
+            })
+            .unwrap_or_else(|error| panic!("poll: {error}"));
+        if frames.len() >= want {
+            break;
+        }
+        bed.tick();
+    }
+    frames
+}
+
+/// Sends frames by batches, as room comes.
+fn send_all<P: igb::Platform>(bed: &impl Bed, queue: &mut Queue<P, Local>, frames: &[Vec<u8>], mut between: impl FnMut()) {
+    use igb::Memory;
+    let mut next = frames.iter().peekable();
+    for _ in 0..PATIENCE {
+        let sent = queue
+            .send_batch(32, |memory| {
+                next.peek()?;
+                let mut buffer = memory.take()?;
+                let frame = next.next()?;
+                assert!(buffer.set(frame), "a frame of {} bytes fits a buffer", frame.len());
+                Some(buffer)
+            })
+            .unwrap_or_else(|error| panic!("send: {error}"));
+        between();
+        if next.peek().is_none() {
+            return;
+        }
+        if sent == 0 {
+            bed.tick();
+        }
+    }
+    panic!("{} frames were not sent", next.count());
+}
+
+/// Closes a device and sees that nothing is left of it.
+fn close<B: Bed>(bed: &B, opened: Opened<B::Platform>) {
+    let (control, queues) = opened;
+    control.close();
+    drop((control, queues));
+    assert_eq!(bed.objections(), Vec::<String>::new());
+}

@@ -1,0 +1,14 @@
+//! One driver suite for every device that the driver can be tried on.
+//!
+//! A [`Bed`] is a machine with two ports whose cables end in the test's hands, or in each other. A behaviour in
+//! [`cases`] is a function over any bed; `tests/` runs each on the simulator's chips and on QEMU's 82576. A behaviour
+//! that a bed cannot show is not in that bed's list, and the list says why.
+
+#![forbid(unsafe_code)]
+
+pub mod beds;
+pub mod cases;
+pub mod frames;
+pub mod wrap;
+
+pub use beds::{Bed, Qemu, Simulated};

@@ -1,0 +1,67 @@
+//! Register sequences, to be read beside the datasheet: every access of probe, open, reset and close in order, decoded.
+//!
+//! They show what the driver does. That it is right is shown by the same sequences working on the simulator and, for the
+//! 82576, on QEMU.
+
+use igb::{Chip, Config, Igb, Platform, Queues};
+use igb_regs::Recorder;
+use igb_suite::beds::{Bed, Cables, Simulated};
+use igb_suite::wrap::WithBus;
+use std::time::Duration;
+
+fn sequences(chip: Chip) -> String {
+    let bed = Simulated::new(chip, Cables::Joined);
+    // The far end brings the link up.
+    let (far, far_queues) = Igb::probe(bed.platform(1), Config::default())
+        .and_then(|nic| nic.open(Queues::combined(1)))
+        .unwrap_or_else(|error| panic!("far end: {error}"));
+    let (platform, recorder) = WithBus::new(bed.platform(0), Recorder::new);
+    let mut text = String::new();
+    let mut part = |name: &str| {
+        text += &format!("# {name}\n{}\n", recorder.text(chip));
+    };
+    let nic = Igb::probe(platform, Config::default()).unwrap_or_else(|error| panic!("probe: {error}"));
+    part("probe");
+    let (control, queues) = nic.open(Queues::combined(2)).unwrap_or_else(|error| panic!("open: {error}"));
+    part("open, two queues");
+    control.wait_link(Duration::from_secs(10)).unwrap_or_else(|error| panic!("link: {error}"));
+    let _ = recorder.take();
+    control.watchdog().unwrap_or_else(|error| panic!("watchdog: {error}"));
+    part("watchdog, link up");
+    drop(queues);
+    control.reset().unwrap_or_else(|error| panic!("reset: {error}"));
+    part("reset, no queue living");
+    control.close();
+    part("close");
+    assert!(control.platform().pci_is_quiet());
+    far.close();
+    drop(far_queues);
+    text
+}
+
+trait Quiet {
+    fn pci_is_quiet(&self) -> bool;
+}
+
+impl<P: Platform> Quiet for P {
+    /// Bus mastering is off.
+    fn pci_is_quiet(&self) -> bool {
+        use igb::PciConfig;
+        self.pci().read32(4) & 4 == 0
+    }
+}
+
+#[test]
+fn i82576() {
+    insta::assert_snapshot!(sequences(Chip::I82576));
+}
+
+#[test]
+fn i350() {
+    insta::assert_snapshot!(sequences(Chip::I350));
+}
+
+#[test]
+fn i210() {
+    insta::assert_snapshot!(sequences(Chip::I210));
+}

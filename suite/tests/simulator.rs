@@ -1,0 +1,99 @@
+//! The suite on simulated chips.
+
+use igb::{Chip, InterruptKind};
+use igb_suite::beds::Cables::{Held, Joined};
+use igb_suite::{Simulated, cases};
+
+/// One module of tests for each chip.
+macro_rules! on {
+    ($($module:ident: $chip:expr, $queues:expr;)*) => {$(
+        mod $module {
+            use super::*;
+
+            fn held() -> Simulated {
+                Simulated::new($chip, Held)
+            }
+
+            #[test]
+            fn opens_and_closes() {
+                cases::opens_and_closes(&held());
+            }
+            #[test]
+            fn bad_requests() {
+                cases::bad_requests(&held());
+            }
+            #[test]
+            fn link_follows_the_cable() {
+                cases::link_follows_the_cable(&Simulated::new($chip, Joined));
+            }
+            #[test]
+            fn gone_at_every_access() {
+                cases::gone_at_every_access(&held(), 1);
+            }
+            #[test]
+            fn address_filters() {
+                cases::address_filters(&held());
+            }
+            #[test]
+            fn every_length_both_ways() {
+                cases::every_length_both_ways(&held(), 10_000);
+            }
+            #[test]
+            fn small_ring_wraps() {
+                cases::ring_wraps(&held(), 64);
+            }
+            #[test]
+            fn large_ring_wraps() {
+                cases::ring_wraps(&held(), 4096);
+            }
+            #[test]
+            fn counts() {
+                cases::counts(&held());
+            }
+            #[test]
+            fn forwards_between_ports() {
+                cases::forwards_between_ports(&held(), 3000);
+            }
+            #[test]
+            fn spreads_flows() {
+                for queues in $queues {
+                    cases::spreads_flows(&held(), queues);
+                }
+            }
+            #[test]
+            fn every_vector() {
+                cases::every_vector(&Simulated::real_time($chip, Held), 4);
+            }
+            #[test]
+            fn wakes_by_msix() {
+                cases::wakes_on_frames(&held(), &[InterruptKind::MsiX]);
+            }
+            #[test]
+            fn wakes_by_msi() {
+                cases::wakes_on_frames(&held(), &[InterruptKind::Msi]);
+            }
+            #[test]
+            fn wakes_by_the_line() {
+                cases::wakes_on_frames(&held(), &[InterruptKind::Intx]);
+            }
+            #[test]
+            fn reset_keeps_configuration() {
+                cases::reset_keeps_configuration(&Simulated::real_time($chip, Held));
+            }
+            #[test]
+            fn reset_under_threads() {
+                cases::reset_under_threads(&Simulated::real_time($chip, Held));
+            }
+            #[test]
+            fn removal_under_traffic() {
+                cases::removal_under_traffic(&held());
+            }
+        }
+    )*};
+}
+
+on! {
+    i82576: Chip::I82576, [1, 2, 8, 16];
+    i350: Chip::I350, [1, 2, 8];
+    i210: Chip::I210, [1, 2, 4];
+}
