@@ -13,11 +13,11 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use std::io::IoSlice;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-/// Vectors of each peer. The 82576 has 10 in QEMU and 25 in its datasheet.
-pub(crate) const VECTORS: u16 = 32;
+/// Vectors of each peer, at most; the 82576 has 10 in QEMU. Each is a descriptor on both sides.
+pub(crate) const VECTORS: u16 = 16;
 /// Where the device's registers are put, and the doorbell among them.
 pub(crate) const BASE: u32 = 0xf800_0000;
 const DOORBELL: u32 = BASE + 0xc;
@@ -27,8 +27,9 @@ const DOORBELL: u32 = BASE + 0xc;
 pub(crate) struct Doorbell {
     /// By peer, by vector.
     events: Vec<Vec<OwnedFd>>,
-    _server: UnixStream,
-    _shared: OwnedFd,
+    server: UnixStream,
+    shared: OwnedFd,
+    own: OwnedFd,
 }
 
 /// Where a message goes and what it says.
@@ -43,30 +44,46 @@ pub(crate) fn event() -> Result<OwnedFd, Error> {
 }
 
 impl Doorbell {
-    /// Eventfds for `ports` ports, and the socket that the device reads them from. Everything is in the socket when
-    /// this returns: QEMU reads it while it starts.
+    /// Eventfds for `ports` ports, and the socket that the device is to read them from.
     pub(crate) fn new(ports: usize) -> Result<(Self, UnixStream), Error> {
         let (server, client) = UnixStream::pair().during("making the doorbell's socket")?;
+        server.set_write_timeout(Some(crate::protocol::PATIENCE)).during("making the doorbell's socket")?;
         let shared =
             memfd_create("igb-doorbell", MemfdFlags::CLOEXEC).during("making the doorbell's memory")?;
         ftruncate(&shared, 4096).during("sizing the doorbell's memory")?;
-        let own = ports as i64 + 1;
-        tell(&server, 0, None)?; // the protocol's version
-        tell(&server, own, None)?; // the number of the device itself
-        tell(&server, -1, Some(shared.as_fd()))?;
-        let mut events = Vec::new();
-        for peer in 0..=ports {
-            let mut vectors = Vec::new();
-            for _ in 0..VECTORS {
-                let event = event()?;
-                tell(&server, peer as i64, Some(event.as_fd()))?;
-                vectors.push(event);
-            }
-            events.push(vectors);
+        let vectors = |count: usize| (0..count).map(|_| event()).collect::<Result<Vec<_>, _>>();
+        let mut events = vec![vectors(ports)?];
+        for _ in 0..ports {
+            events.push(vectors(VECTORS.into())?);
         }
-        let last = event()?;
-        tell(&server, own, Some(last.as_fd()))?; // the device is complete once it knows one of its own
-        Ok((Self { events, _server: server, _shared: shared }, client))
+        Ok((Self { events, server, shared, own: event()? }, client))
+    }
+
+    /// Tells the device all of it. It listens while QEMU starts, and a socket holds only part: call this meanwhile.
+    pub(crate) fn serve(&self) -> Result<(), Error> {
+        let own = self.events.len() as i64;
+        self.tell(0, None)?; // the protocol's version
+        self.tell(own, None)?; // the number of the device itself
+        self.tell(-1, Some(&self.shared))?;
+        for (peer, vectors) in self.events.iter().enumerate() {
+            for event in vectors {
+                self.tell(peer as i64, Some(event))?;
+            }
+        }
+        self.tell(own, Some(&self.own)) // the device is complete once it knows one of its own
+    }
+
+    fn tell(&self, word: i64, fd: Option<&OwnedFd>) -> Result<(), Error> {
+        let bytes = word.to_le_bytes();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let fds;
+        if let Some(fd) = fd {
+            fds = [fd.as_fd()];
+            control.push(SendAncillaryMessage::ScmRights(&fds));
+        }
+        let sent = sendmsg(&self.server, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL);
+        sent.during("telling the doorbell its events").map(drop)
     }
 
     /// The message for MSI-X vector `vector` of `port`.
@@ -88,17 +105,4 @@ impl Doorbell {
     pub(crate) fn msi_event(&self, port: usize) -> Option<&OwnedFd> {
         self.events.first()?.get(port)
     }
-}
-
-fn tell(server: &UnixStream, word: i64, fd: Option<BorrowedFd<'_>>) -> Result<(), Error> {
-    let bytes = word.to_le_bytes();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let fds;
-    if let Some(fd) = fd {
-        fds = [fd];
-        control.push(SendAncillaryMessage::ScmRights(&fds));
-    }
-    let sent = sendmsg(server, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL);
-    sent.during("telling the doorbell its events").map(drop)
 }

@@ -152,7 +152,10 @@ impl Builder {
         let lines = Arc::new(Lines::new(listeners));
         let (process, input, output) = Process::start(&qemu.path, arguments, given)?;
         let qtest: Link = Arc::new(Mutex::new(Qtest::new(input, output, Arc::clone(&lines))));
-        let made = Monitor::new(monitor).and_then(|monitor| {
+        let made = std::thread::scope(|scope| {
+            // If the doorbell is told nothing, QEMU does not get to its monitor: that error is the better one.
+            scope.spawn(|| doorbell.serve());
+            let monitor = Monitor::new(monitor)?;
             bring_up(&mut lock(&qtest), self.ports.len()).map_err(Error::Broken)?;
             Ok(monitor)
         });

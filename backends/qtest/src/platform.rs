@@ -296,7 +296,8 @@ pub struct Registers(Arc<Handle>);
 impl Registers {
     fn address(&self, offset: u32) -> Option<u64> {
         let offset = u64::from(offset);
-        (offset + 4 <= self.0.registers.len && offset.is_multiple_of(4)).then_some(self.0.registers.address + offset)
+        (offset + 4 <= self.0.registers.len && offset.is_multiple_of(4))
+            .then_some(self.0.registers.address + offset)
     }
 }
 
