@@ -2,6 +2,18 @@
 
 pub use crate::raw::{Access, Source, SourceKind};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Where something is described.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The file, as it was named to the loader.
+    pub file: PathBuf,
+    /// Line, from 1.
+    pub line: u64,
+    /// Column, from 1.
+    pub column: u64,
+}
 
 /// A set of chips; bit n is the n-th chip of the description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -110,6 +122,8 @@ pub struct Register {
     pub places: Vec<Place>,
     /// Its fields, lowest bit first.
     pub fields: Vec<Field>,
+    /// Where it is described.
+    pub origin: Origin,
 }
 
 impl Register {
@@ -134,6 +148,8 @@ pub struct Place {
     pub aliases: Vec<Piece>,
     /// Value after a reset.
     pub reset: Option<u32>,
+    /// Access kind, if not the register's.
+    pub access: Option<Access>,
 }
 
 /// A run of elements.
@@ -150,9 +166,14 @@ pub struct Piece {
 }
 
 impl Piece {
-    /// Offsets of all elements, with their indices.
+    /// The first byte after its last element.
+    pub fn end(self) -> u64 {
+        u64::from(self.offset) + u64::from(self.stride) * u64::from(self.count.saturating_sub(1)) + 4
+    }
+
+    /// Offsets of all elements, with their indices. They are within 32 bits in a checked description.
     pub fn offsets(self) -> impl Iterator<Item = (u16, u32)> {
-        (0..self.count).map(move |i| (self.first + i, self.offset + u32::from(i) * self.stride))
+        (0..self.count).map(move |i| (self.first + i, self.offset.wrapping_add(u32::from(i).wrapping_mul(self.stride))))
     }
 }
 
@@ -202,6 +223,8 @@ pub struct Cluster {
     pub doc: String,
     /// Names of arrays.
     pub members: Vec<String>,
+    /// Where it is described.
+    pub origin: Origin,
 }
 
 /// The words of one file.
@@ -242,4 +265,6 @@ pub struct Word {
     pub reset: Option<u64>,
     /// Its fields, lowest bit first; they do not overlap.
     pub fields: Vec<Field>,
+    /// Where it is described.
+    pub origin: Origin,
 }

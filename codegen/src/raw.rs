@@ -57,6 +57,9 @@ pub struct ChipsFile {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, ChipList>")]
     pub groups: BTreeMap<String, Spanned<ChipList>>,
+    /// Bytes of the register window; 128 KiB if left out.
+    #[serde(default)]
+    pub window: Option<u32>,
 }
 
 /// One chip.
@@ -212,6 +215,9 @@ pub struct Override {
     /// Instead of the register's.
     #[serde(default)]
     pub reset: Option<u32>,
+    /// `ro` where the others have `rw`.
+    #[serde(default)]
+    pub access: Option<Access>,
     /// Where this is said.
     #[serde(default)]
     #[schemars(with = "Option<String>")]

@@ -118,6 +118,8 @@ pub struct Place {
     pub aliases: &'static [Piece],
     /// The value after a device reset, where a source gives one.
     pub reset: Option<u32>,
+    /// Its access kind here, where that is not the register's: `ReadOnly` where other chips let one write.
+    pub access: Option<Access>,
 }
 
 impl Place {
@@ -170,6 +172,11 @@ impl RegisterInfo {
         self.fields.iter().filter(move |field| field.chips.contains(chip))
     }
 
+    /// Its access kind on `chip`.
+    pub fn access(&self, chip: Chip) -> Access {
+        self.place(chip).and_then(|place| place.access).unwrap_or(self.access)
+    }
+
     /// Whether reading it on `chip` changes nothing, judged by every field.
     pub fn is_read_safe(&self, chip: Chip) -> bool {
         self.access.is_read_safe() && self.fields(chip).all(|field| field.access.is_read_safe())
@@ -177,6 +184,9 @@ impl RegisterInfo {
 
     /// The bits of `access` kind `kind` on `chip`: by its fields, and by the register's kind where no field is named.
     pub fn mask(&self, chip: Chip, kind: Access) -> u32 {
+        if let Some(access) = self.place(chip).and_then(|place| place.access) {
+            return if access == kind { u32::MAX } else { 0 };
+        }
         let named = self.fields(chip).fold(0, |mask, field| mask | field.mask());
         let of_fields =
             self.fields(chip).filter(|field| field.access == kind).fold(0, |mask, field| mask | field.mask());

@@ -1,6 +1,6 @@
 //! The chips: an enum, their numbers as methods, and the table of PCI functions.
 
-use super::{doc, hex, ident, markup, plain};
+use super::{doc, escape, hex, ident, markup, plain};
 use crate::model::Spec;
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -12,7 +12,7 @@ pub(super) fn emit(spec: &Spec) -> TokenStream {
     let variants = spec.chips.iter().map(|chip| {
         let name = ident(&chip.ident);
         let text = doc(&chip.doc);
-        let source = markup(&format!("\n Source: {}.", chip.source));
+        let source = markup(&format!("\n Source: {}.", escape(&chip.source)));
         quote!(#text #source #name)
     });
     let numbers = spec.numbers.iter().map(|(key, meaning)| {

@@ -42,6 +42,7 @@ fn register(spec: &Spec, group: &str, register: &Register) -> Value {
             "pieces": place.pieces.iter().map(piece).collect::<Vec<_>>(),
             "aliases": place.aliases.iter().map(piece).collect::<Vec<_>>(),
             "reset": place.reset,
+            "access": place.access,
         })).collect::<Vec<_>>(),
         "fields": register.fields.iter().map(|one| field(spec, one, &register.source)).collect::<Vec<_>>(),
     })

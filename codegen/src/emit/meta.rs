@@ -15,7 +15,11 @@ pub(super) fn emit(spec: &Spec) -> TokenStream {
                 let reset = hex(reset);
                 quote!(Some(#reset))
             });
-            quote!(Place { chips: ChipSet(#chips), pieces: #pieces, aliases: #aliases, reset: #reset })
+            let kind = place.access.map_or(quote!(None), |kind| {
+                let kind = access(kind);
+                quote!(Some(#kind))
+            });
+            quote!(Place { chips: ChipSet(#chips), pieces: #pieces, aliases: #aliases, reset: #reset, access: #kind })
         });
         let fields = register.fields.iter().map(|field| {
             let (name, shift, width) = (&field.name, plain(field.low.into()), plain(field.width().into()));

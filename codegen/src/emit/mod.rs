@@ -48,14 +48,9 @@ fn print(tokens: TokenStream) -> String {
     format!("{HEADER}{text}")
 }
 
+/// A name of the datasheet as Rust takes it: `type` becomes `r#type`.
 fn ident(name: &str) -> Ident {
-    match name {
-        // Words that field names of the datasheets collide with.
-        "type" | "match" | "ref" | "move" | "loop" | "final" | "virtual" | "in" | "static" | "enum" | "abstract" => {
-            Ident::new_raw(name, Span::call_site())
-        }
-        _ => Ident::new(name, Span::call_site()),
-    }
+    syn::parse_str(name).unwrap_or_else(|_| Ident::new_raw(name, Span::call_site()))
 }
 
 fn hex(value: u32) -> Literal {
@@ -77,6 +72,13 @@ fn literal(text: String) -> Literal {
 
 /// A doc attribute; text that looks like a link or HTML stays text.
 fn doc(text: &str) -> TokenStream {
+    let safe = escape(text);
+    let lines = safe.split('\n').map(|line| format!(" {}", line.trim_end()));
+    quote!(#(#[doc = #lines])*)
+}
+
+/// Text that markup leaves alone, but for what stands in backquotes.
+fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len() + 1);
     let mut code = false;
     for c in text.trim().chars() {
@@ -86,8 +88,7 @@ fn doc(text: &str) -> TokenStream {
         }
         safe.push(c);
     }
-    let lines = safe.split('\n').map(|line| format!(" {}", line.trim_end()));
-    quote!(#(#[doc = #lines])*)
+    safe
 }
 
 /// Doc text that is ours and may use markup.

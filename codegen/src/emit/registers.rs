@@ -1,6 +1,6 @@
 //! One tag type per register with flat constants, and the accessors of `Regs`.
 
-use super::{chips_text, doc, hex, ident, markup, plain, sentence};
+use super::{chips_text, doc, escape, hex, ident, markup, plain, sentence};
 use crate::model::{Access, ChipSet, Cluster, Field, Group, Piece, Place, Register, Spec};
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -52,8 +52,6 @@ pub(super) fn root(spec: &Spec) -> TokenStream {
 }
 
 pub(super) fn group(spec: &Spec, group: &Group) -> TokenStream {
-    let heading = doc(&sentence(&group.doc));
-    let _ = heading; // the module is private; its sentence heads the reference pages
     let tags = group.registers.iter().map(|register| tag(spec, register));
     let accessors = group.registers.iter().map(|register| accessor(spec, register));
     let cluster_methods = group.clusters.iter().map(cluster_method);
@@ -107,6 +105,9 @@ fn place_text(spec: &Spec, register: &Register, place: &Place) -> String {
     if let Some(reset) = place.reset {
         text += &format!(", reset `{reset:#010x}`");
     }
+    if let Some(access) = place.access {
+        text += &format!(", {}", kind_text(access));
+    }
     if register.places.len() > 1 {
         text += &format!(" ({})", spec.names(place.chips).join(", "));
     }
@@ -120,7 +121,7 @@ fn tag(spec: &Spec, register: &Register) -> TokenStream {
     let places: Vec<_> = register.places.iter().map(|place| place_text(spec, register, place)).collect();
     let facts = markup(&format!("\n - {}; {}.", places.join("; "), kind_text(register.access)));
     let who = markup(&format!("- On {}.", chips_text(spec, register.chips)));
-    let source = markup(&format!("- Source: {}.", register.source));
+    let source = markup(&format!("- Source: {}.", escape(&register.source)));
     let quiet = quiet(register);
     let w1c = register.mask(&[Access::W1c, Access::RcW1c]);
     let quiet = (quiet != 0).then(|| {
@@ -207,7 +208,7 @@ fn constants(spec: &Spec, register: &Register, field: &Field) -> TokenStream {
         facts += &format!("; on {}", spec.names(field.chips).join(", "));
     }
     if let Some(source) = &field.source {
-        facts += &format!("; source: {source}");
+        facts += &format!("; source: {}", escape(source));
     }
     let text = doc(&sentence(&field.doc));
     let facts = markup(&format!("\n {facts}."));
@@ -376,11 +377,7 @@ fn accessor(spec: &Spec, register: &Register) -> TokenStream {
 fn first_sentence(text: &str) -> String {
     let text = text.trim();
     let end = text.find(". ").map_or(text.len(), |end| end + 1);
-    let mut line = text[..end].replace('\n', " ");
-    for mark in ['[', ']', '<', '>', '*'] {
-        line = line.replace(mark, &format!("\\{mark}"));
-    }
-    sentence(&line)
+    sentence(&escape(&text[..end].replace('\n', " ")))
 }
 
 fn cluster_method(cluster: &Cluster) -> TokenStream {

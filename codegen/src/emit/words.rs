@@ -1,6 +1,6 @@
 //! Values rather than places: one `bitfield-struct` type per word.
 
-use super::{chips_text, doc, hex64, ident, markup, plain, sentence};
+use super::{chips_text, doc, escape, hex64, ident, markup, plain, sentence};
 use crate::model::{Field, Spec, Word, Words};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -32,7 +32,7 @@ fn word(spec: &Spec, word: &Word) -> TokenStream {
     }
     facts += &chips_text(spec, word.chips);
     let facts = markup(&format!("\n - {facts}."));
-    let source = markup(&format!("- Source: {}.", word.source));
+    let source = markup(&format!("- Source: {}.", escape(&word.source)));
     let mut members = Vec::new();
     let mut next = 0;
     for field in &word.fields {

@@ -1,18 +1,21 @@
-//! From files to a checked [`Spec`]: reading, then the rules of the format page.
+//! From files to a checked [`Spec`]: reading, chips and sources here; registers, words and the rules that need the
+//! whole description below.
+
+mod fields;
+mod registers;
+mod whole;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::model::{ChipSet, Cluster, Field, Group, Piece, Place, Register, Spec, Word, Words};
-use crate::raw::{self, Access, ChipList, Count};
+use crate::model::{ChipSet, Origin, Spec};
+use crate::raw::{self, ChipList, Count};
 use serde::de::DeserializeOwned;
 use serde_saphyr::{Location, Spanned};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Larger files are not descriptions.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-/// The register window: BAR 0 of every chip is at least this large.
-const WINDOW_BYTES: u32 = 0x2_0000;
 
 /// Reads and checks the description in `dir`. Everything that is wrong is said at once.
 pub fn load(dir: &Path) -> Result<Spec, Diagnostics> {
@@ -28,10 +31,12 @@ pub fn load(dir: &Path) -> Result<Spec, Diagnostics> {
 struct Loader {
     dir: PathBuf,
     wrong: Vec<Diagnostic>,
+    said: HashSet<Diagnostic>,
     sources: BTreeMap<String, raw::Source>,
     chips: Vec<raw::Chip>,
     numbers: BTreeMap<String, String>,
     groups: BTreeMap<String, ChipSet>,
+    window: u32,
 }
 
 impl Loader {
@@ -62,33 +67,37 @@ impl Loader {
         Some(spec)
     }
 
+    /// Notes what is wrong; the same is noted once.
     fn say(&mut self, diagnostic: Diagnostic) {
-        self.wrong.push(diagnostic);
+        if self.said.insert(diagnostic.clone()) {
+            self.wrong.push(diagnostic);
+        }
     }
 
     fn read<T: DeserializeOwned>(&mut self, path: &Path) -> Option<T> {
         let size = fs::metadata(path).map(|data| data.len());
         let text = match size {
             Err(error) => Err(error.to_string()),
-            Ok(size) if size > MAX_FILE_BYTES => Err(format!("{size} bytes; a description file has at most {MAX_FILE_BYTES}")),
+            Ok(size) if size > MAX_FILE_BYTES => {
+                Err(format!("{size} bytes, and a description file has at most {MAX_FILE_BYTES}"))
+            }
             Ok(_) => fs::read_to_string(path).map_err(|error| error.to_string()),
         };
-        match text {
-            Err(error) => self.say(Diagnostic::file(path, format!("cannot be read: {error}"))),
-            Ok(text) => match serde_saphyr::from_str(&text) {
-                Ok(value) => return Some(value),
-                Err(error) => {
-                    let message = error.without_snippet().to_string();
-                    let first = message.lines().next().unwrap_or("not understood").to_owned();
-                    let place = error.location();
-                    self.say(match place {
-                        Some(location) => Diagnostic::at(path, location, first),
-                        None => Diagnostic::file(path, first),
-                    });
-                }
-            },
+        let text = match text {
+            Ok(text) => text,
+            Err(error) => {
+                let hint = "a description is a folder with sources.yaml, chips.yaml and registers/*.yaml";
+                self.say(Diagnostic::file(path, format!("cannot be read: {error}")).hint(hint));
+                return None;
+            }
+        };
+        match serde_saphyr::from_str(&text) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.say(Diagnostic::of_yaml(path, &error));
+                None
+            }
         }
-        None
     }
 
     fn files(&mut self, below: &str) -> Vec<PathBuf> {
@@ -106,25 +115,57 @@ impl Loader {
             self.say(Diagnostic::file(&path, format!("{} chips; there are 1 to 16", file.chips.len())));
             return None;
         }
-        let mut seen = BTreeSet::new();
+        self.window = file.window.unwrap_or(0x2_0000);
+        let (mut names, mut idents, mut ids) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for chip in file.chips {
             let at = chip.referenced;
             let chip = chip.value;
-            if !seen.insert(chip.name.to_lowercase()) {
+            if chip.name.trim().is_empty() || chip.name.starts_with('!') || chip.name.eq_ignore_ascii_case("all") {
+                self.say(Diagnostic::at(&path, at, format!("`{}` is no chip name", chip.name)));
+            }
+            if !names.insert(chip.name.to_lowercase()) {
                 self.say(Diagnostic::at(&path, at, format!("chip `{}` is there twice", chip.name)));
+            }
+            if !is_camel(&chip.ident) {
+                let message = format!("chip `{}`: `{}` is no name of a Rust variant", chip.name, chip.ident);
+                self.say(Diagnostic::at(&path, at, message).hint(CAMEL));
+            } else if !idents.insert(chip.ident.clone()) {
+                let message = format!("chip `{}`: another chip has the ident `{}`", chip.name, chip.ident);
+                self.say(Diagnostic::at(&path, at, message));
             }
             self.source(&path, at, &chip.source);
             for key in file.numbers.keys().filter(|key| !chip.numbers.contains_key(*key)) {
-                self.say(Diagnostic::at(&path, at, format!("chip `{}` has no number `{key}`", chip.name)));
+                let message = format!("chip `{}` has no number `{key}`", chip.name);
+                self.say(Diagnostic::at(&path, at, message).hint("every chip says every number; 0 is one"));
             }
             for key in chip.numbers.keys().filter(|key| !file.numbers.contains_key(*key)) {
                 let hint = "say what it means under `numbers:` at the end of the file";
                 self.say(Diagnostic::at(&path, at, format!("number `{key}` is explained nowhere")).hint(hint));
             }
+            for device in &chip.devices {
+                if !ids.insert(device.id) {
+                    let message = format!("chip `{}`: device {:#06x} is there twice", chip.name, device.id);
+                    self.say(Diagnostic::at(&path, at, message));
+                }
+                if !is_word(&device.media) {
+                    let message = format!("chip `{}`: `{}` is no medium", chip.name, device.media);
+                    self.say(Diagnostic::at(&path, at, message).hint(LOWER));
+                }
+                if let Some(source) = &device.source {
+                    self.source(&path, at, source);
+                }
+            }
             self.chips.push(chip);
+        }
+        for key in file.numbers.keys().filter(|key| !is_lower(key) || key.as_str() == "name") {
+            self.say(Diagnostic::file(&path, format!("`{key}` is no name of a number")).hint(LOWER));
         }
         self.numbers = file.numbers;
         for (name, list) in file.groups {
+            let at = list.referenced;
+            if name == "all" || name.starts_with('!') || names.contains(&name.to_lowercase()) {
+                self.say(Diagnostic::at(&path, at, format!("`{name}` is a chip, or a word of this format; no group")));
+            }
             let set = self.chip_set(&path, Some(&list), self.all());
             self.groups.insert(name.to_lowercase(), set);
         }
@@ -133,6 +174,12 @@ impl Loader {
 
     fn all(&self) -> ChipSet {
         ChipSet(u16::MAX >> (16 - self.chips.len()))
+    }
+
+    /// Names of a set's chips.
+    fn names(&self, set: ChipSet) -> String {
+        let names: Vec<_> = set.iter().filter_map(|chip| self.chips.get(chip)).map(|chip| chip.name.as_str()).collect();
+        names.join(", ")
     }
 
     fn chip_set(&mut self, path: &Path, list: Option<&Spanned<ChipList>>, default: ChipSet) -> ChipSet {
@@ -154,10 +201,10 @@ impl Loader {
                 None => match self.groups.get(&name) {
                     Some(group) => *group,
                     None => {
-                        let names: Vec<_> = self.chips.iter().map(|chip| chip.name.as_str()).collect();
                         let groups: Vec<_> = self.groups.keys().map(String::as_str).collect();
-                        let hint = format!("chips are {}; groups are all {}", names.join(", "), groups.join(" "));
-                        self.say(Diagnostic::at(path, at, format!("`{word}` is no chip and no group")).hint(hint));
+                        let hint = format!("chips are {}; groups are all {}", self.names(self.all()), groups.join(" "));
+                        let message = format!("`{word}` is no chip and no group");
+                        self.say(Diagnostic::at(path, at, message).hint(hint.trim()));
                         continue;
                     }
                 },
@@ -191,319 +238,69 @@ impl Loader {
         }
     }
 
-    fn group(&mut self, path: &Path, file: raw::RegistersFile) -> Group {
-        let registers = file.registers.into_iter().map(|register| self.register(path, register)).collect();
-        let clusters = file
-            .clusters
-            .into_iter()
-            .map(|cluster| {
-                let raw::Cluster { name, method, count, doc, members } = cluster.value;
-                if !self.numbers.contains_key(&count) {
-                    let message = format!("`{count}` is none of the chips' numbers");
-                    self.say(Diagnostic::at(path, cluster.referenced, message));
-                }
-                Cluster { name, method, count, doc, members }
-            })
-            .collect();
-        Group { name: file.group, doc: file.doc, registers, clusters }
-    }
-
-    fn register(&mut self, path: &Path, register: Spanned<raw::Register>) -> Register {
-        let at = register.referenced;
-        let mut raw = register.value;
-        if !is_upper(&raw.name) {
-            let hint = "registers have the datasheet's name in upper case: letters, digits and _";
-            self.say(Diagnostic::at(path, at, format!("`{}` is no register name", raw.name)).hint(hint));
-        }
-        let what = format!("register `{}`", raw.name);
-        let source = self.needed_source(path, at, &what, raw.source.as_ref());
-        let chips = self.chip_set(path, raw.chips.as_ref(), self.all());
-        let fields = std::mem::take(&mut raw.fields);
-        let fields = self.fields(path, &raw.name, fields, raw.access, chips, 32);
-        let (is_array, places) = self.places(path, at, &raw, chips);
-        let register = Register { name: raw.name, doc: raw.doc, source, access: raw.access, chips, is_array, places, fields };
-        self.check_quiet(path, at, &register);
-        register
-    }
-
-    /// A bit that acts on a written 1 on one chip and holds data on another cannot have one `modify`.
-    fn check_quiet(&mut self, path: &Path, at: Location, register: &Register) {
-        const ACTS: [Access; 4] = [Access::W1c, Access::RcW1c, Access::W1s, Access::Trigger];
-        if register.access != Access::Rw {
-            return;
-        }
-        let both = register.mask(&ACTS) & register.mask(&[Access::Rw]);
-        if both != 0 {
-            let message = format!("bits {both:#x} of `{}` are data on one chip and act on another", register.name);
-            self.say(Diagnostic::at(path, at, message).hint("describe them as two registers, each with its chips"));
-        }
-    }
-
-    fn places(&mut self, path: &Path, at: Location, raw: &raw::Register, chips: ChipSet) -> (bool, Vec<Place>) {
-        let mut overridden = ChipSet::default();
-        let mut overrides = Vec::new();
-        for one in &raw.overrides {
-            let named = self.chip_set(path, Some(&one.value.chips), ChipSet::default());
-            let set = named.and(chips);
-            if set != named {
-                let message = format!("override of `{}` for chips that do not have it", raw.name);
-                self.say(Diagnostic::at(path, one.referenced, message));
-            }
-            if !overridden.and(set).is_empty() {
-                let message = format!("`{}` is overridden twice for one chip", raw.name);
-                self.say(Diagnostic::at(path, one.referenced, message));
-            }
-            if let Some(source) = &one.value.source {
-                self.source(path, source.referenced, &source.value);
-            }
-            overridden = overridden.or(set);
-            overrides.push((set, &one.value));
-        }
-        let is_array = raw.count.is_some() || overrides.iter().any(|(_, one)| one.count.is_some());
-        let mut places: Vec<Place> = Vec::new();
-        for chip in chips.iter() {
-            let over = overrides.iter().find(|(set, _)| set.contains(chip)).map(|(_, one)| *one);
-            let pick = |mine: Option<u32>, other: Option<u32>| mine.or(other);
-            let offset = over.and_then(|o| o.offset.as_ref()).or(raw.offset.as_ref());
-            let stride = pick(over.and_then(|o| o.stride), raw.stride);
-            let count = over.and_then(|o| o.count.as_ref()).or(raw.count.as_ref());
-            let moved = over.is_some_and(|o| o.offset.is_some());
-            let pieces = over.and_then(|o| o.pieces.as_ref()).or(if moved { None } else { raw.pieces.as_ref() });
-            let aliases = over.and_then(|o| o.aliases.as_ref()).or(if moved { None } else { raw.aliases.as_ref() });
-            let total = match count {
-                None => 1,
-                Some(count) => self.count(path, count.referenced, &count.value, chip),
-            };
-            let pieces = match (pieces, offset) {
-                (Some(pieces), _) => self.pieces(path, pieces, chip, Some(total)),
-                (None, Some(offset)) => {
-                    vec![Piece { first: 0, count: total, offset: offset.value, stride: stride.unwrap_or(0) }]
-                }
-                (None, None) => {
-                    let message = format!("`{}` has neither `offset` nor `pieces` on {}", raw.name, self.chips[chip].name);
-                    self.say(Diagnostic::at(path, at, message));
-                    continue;
-                }
-            };
-            if total > 1 && pieces.iter().any(|piece| piece.count > 1 && piece.stride == 0) {
-                self.say(Diagnostic::at(path, at, format!("array `{}` has no `stride`", raw.name)));
-            }
-            let covered: u32 = pieces.iter().map(|piece| u32::from(piece.count)).sum();
-            if covered < u32::from(total) {
-                let chip = &self.chips[chip].name;
-                let message = format!("`{}` has {total} elements on {chip}, and its pieces only {covered}", raw.name);
-                self.say(Diagnostic::at(path, at, message));
-            }
-            let aliases = aliases.map(|aliases| self.pieces(path, aliases, chip, Some(total))).unwrap_or_default();
-            for piece in pieces.iter().chain(&aliases) {
-                let end = u64::from(piece.offset) + u64::from(piece.stride) * u64::from(piece.count.saturating_sub(1)) + 4;
-                if !piece.offset.is_multiple_of(4) || !piece.stride.is_multiple_of(4) {
-                    let message = format!("`{}` at {:#x} is not aligned to 4 bytes", raw.name, piece.offset);
-                    self.say(Diagnostic::at(path, at, message));
-                } else if end > u64::from(WINDOW_BYTES) {
-                    let message = format!("`{}` ends at {end:#x}, beyond the window of {WINDOW_BYTES:#x} bytes", raw.name);
-                    self.say(Diagnostic::at(path, at, message));
-                }
-            }
-            let reset = over.and_then(|o| o.reset).or(raw.reset);
-            let place = Place { chips: ChipSet(1 << chip), pieces, aliases, reset };
-            match places.iter_mut().find(|p| (&p.pieces, &p.aliases, p.reset) == (&place.pieces, &place.aliases, place.reset)) {
-                Some(same) => same.chips = same.chips.or(place.chips),
-                None => places.push(place),
-            }
-        }
-        places.dedup();
-        self.wrong.dedup();
-        (is_array, places)
-    }
-
-    fn count(&mut self, path: &Path, at: Location, count: &Count, chip: usize) -> u16 {
+    /// The number of elements on one chip; none where the chip's number is 0.
+    fn count(&mut self, path: &Path, at: Location, count: &Count, chip: usize) -> Option<u16> {
         match count {
             Count::Number(0) => {
-                self.say(Diagnostic::at(path, at, "an array of no elements"));
-                1
+                let message = "an array of no elements";
+                self.say(Diagnostic::at(path, at, message).hint("leave chips that have none out of `chips:`"));
+                None
             }
-            Count::Number(count) => *count,
-            Count::Key(key) => match self.chips[chip].numbers.get(key) {
-                Some(count) => u16::try_from(*count).unwrap_or(u16::MAX),
+            Count::Number(count) => Some(*count),
+            Count::Key(key) => match self.chips[chip].numbers.get(key).copied() {
+                Some(0) => None,
+                Some(count) => u16::try_from(count).ok().or_else(|| {
+                    let message = format!("`{key}` is {count} on {}; an array has at most 65535", self.chips[chip].name);
+                    self.say(Diagnostic::at(path, at, message));
+                    None
+                }),
                 None => {
-                    let known: Vec<_> = self.numbers.keys().map(String::as_str).collect();
-                    let hint = format!("chips.yaml has {}", known.join(", "));
-                    self.say(Diagnostic::at(path, at, format!("`{key}` is none of the chips' numbers")).hint(hint));
-                    1
+                    self.unknown_number(path, at, key);
+                    None
                 }
             },
         }
     }
 
-    /// The pieces that stand for `chip`, cut at `total` elements.
-    fn pieces(&mut self, path: &Path, raw: &[Spanned<raw::Piece>], chip: usize, total: Option<u16>) -> Vec<Piece> {
-        let mut pieces = Vec::new();
-        for piece in raw {
-            let at = piece.referenced;
-            let piece = &piece.value;
-            if let Some(list) = &piece.chips
-                && !self.words(path, at, list).contains(chip)
-            {
-                continue;
-            }
-            let count = piece.count.as_ref().map_or(1, |count| self.count(path, at, count, chip));
-            let left = total.map_or(count, |total| total.saturating_sub(piece.first));
-            if left > 0 {
-                let count = count.min(left);
-                pieces.push(Piece { first: piece.first, count, offset: piece.offset, stride: piece.stride });
-            }
+    fn unknown_number(&mut self, path: &Path, at: Location, key: &str) {
+        if self.numbers.contains_key(key) {
+            return; // That chip's entry lacks it, which is said there.
         }
-        pieces
-    }
-
-    fn fields(
-        &mut self,
-        path: &Path,
-        owner: &str,
-        raw: Vec<Spanned<raw::Field>>,
-        access: Access,
-        chips: ChipSet,
-        bits: u8,
-    ) -> Vec<Field> {
-        let mut fields: Vec<Field> = Vec::new();
-        for field in raw {
-            let at = field.referenced;
-            let raw = field.value;
-            let named = self.chip_set(path, raw.chips.as_ref(), chips);
-            if named.and(chips) != named {
-                let message = format!("field `{}` is on chips that have no `{owner}`", raw.name);
-                self.say(Diagnostic::at(path, at, message));
-            }
-            if !raw.name.starts_with(|c: char| c.is_ascii_alphabetic()) || !raw.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-                let hint = "letters, digits and _, starting with a letter";
-                self.say(Diagnostic::at(path, at, format!("`{}` is no field name", raw.name)).hint(hint));
-            }
-            if raw.bits.high >= bits {
-                let message = format!("bit {} of `{owner}.{}`: there are {bits}", raw.bits.high, raw.name);
-                self.say(Diagnostic::at(path, at, message));
-                continue;
-            }
-            let source = raw.source.as_ref().map(|source| self.source(path, source.referenced, &source.value));
-            let mut values: Vec<_> = raw.values.into_iter().collect();
-            values.sort_by_key(|(_, value)| *value);
-            let field = Field {
-                name: raw.name,
-                low: raw.bits.low,
-                high: raw.bits.high,
-                access: raw.access.unwrap_or(access),
-                chips: named,
-                doc: raw.doc,
-                source,
-                values,
-            };
-            for (name, value) in &field.values {
-                if value & !(field.mask() >> field.low) != 0 {
-                    let message = format!("value `{name}` = {value} does not fit {} bits", field.width());
-                    self.say(Diagnostic::at(path, at, message));
-                }
-            }
-            for other in &fields {
-                if other.name == field.name {
-                    let hint = "where chips differ, give each its own name (`SIZE_82576`)";
-                    self.say(Diagnostic::at(path, at, format!("`{owner}.{}` is there twice", field.name)).hint(hint));
-                } else if other.mask() & field.mask() != 0 && !other.chips.and(field.chips).is_empty() {
-                    let message = format!("`{owner}.{}` overlaps `{}`", field.name, other.name);
-                    self.say(Diagnostic::at(path, at, message).hint("fields may overlap only on different chips"));
-                }
-            }
-            fields.push(field);
-        }
-        fields.sort_by_key(|field| (field.low, field.high));
-        fields
-    }
-
-    fn all_words(&mut self, below: &str) -> Vec<Words> {
-        let mut all = Vec::new();
-        for path in self.files(below) {
-            if let Some(file) = self.read::<raw::WordsFile>(&path) {
-                let words = file.words.into_iter().map(|word| self.word(&path, word)).collect();
-                all.push(Words { name: file.group, doc: file.doc, words });
-            }
-        }
-        all
-    }
-
-    fn word(&mut self, path: &Path, word: Spanned<raw::Word>) -> Word {
-        let at = word.referenced;
-        let raw = word.value;
-        if ![8, 16, 32, 64].contains(&raw.bits) {
-            self.say(Diagnostic::at(path, at, format!("`{}` has {} bits; words have 8, 16, 32 or 64", raw.name, raw.bits)));
-        }
-        let source = self.needed_source(path, at, &format!("word `{}`", raw.name), raw.source.as_ref());
-        let chips = self.chip_set(path, raw.chips.as_ref(), self.all());
-        let fields = self.fields(path, &raw.name, raw.fields, raw.access, chips, raw.bits.min(64));
-        for pair in fields.windows(2) {
-            if pair[0].high >= pair[1].low {
-                let message = format!("`{}.{}` overlaps `{}`", raw.name, pair[1].name, pair[0].name);
-                self.say(Diagnostic::at(path, at, message).hint("a word is one Rust type: describe views as two words"));
-            }
-        }
-        let raw::Word { name, datasheet, bits, address, page, device, doc, access, reset, .. } = raw;
-        Word { name, datasheet, bits, address, page, device, doc, source, access, chips, reset, fields }
-    }
-
-    fn check_names(&mut self, spec: &Spec) {
-        let mut seen = BTreeMap::new();
-        for (group, register) in spec.registers() {
-            if let Some(other) = seen.insert(register.name.clone(), group.name.clone()) {
-                let message = format!("register `{}` is in group `{other}` and in `{}`", register.name, group.name);
-                self.say(Diagnostic::file(&self.dir.join("registers"), message));
-            }
-        }
-        for words in [&spec.phy, &spec.descriptors] {
-            let mut seen = BTreeSet::new();
-            for word in words.iter().flat_map(|words| &words.words) {
-                if !seen.insert(&word.name) {
-                    self.say(Diagnostic::file(&self.dir, format!("word `{}` is there twice", word.name)));
-                }
-            }
-        }
-    }
-
-    /// No chip has two registers at one offset.
-    fn check_places(&mut self, spec: &Spec) {
-        for (index, chip) in spec.chips.iter().enumerate() {
-            let mut taken: BTreeMap<u32, &str> = BTreeMap::new();
-            for (_, register) in spec.registers() {
-                let Some(place) = register.places.iter().find(|place| place.chips.contains(index)) else { continue };
-                for (_, offset) in place.pieces.iter().chain(&place.aliases).flat_map(|piece| piece.offsets()) {
-                    match taken.insert(offset, &register.name) {
-                        Some(other) => {
-                            let message =
-                                format!("{}: `{other}` and `{}` are both at {offset:#07x}", chip.name, register.name);
-                            let diagnostic = Diagnostic::file(&self.dir.join("registers"), message);
-                            self.say(diagnostic.hint("say with `chips:` who has which"));
-                            break;
-                        }
-                        None => continue,
-                    }
-                }
-            }
-        }
-    }
-
-    fn check_clusters(&mut self, spec: &Spec) {
-        for group in &spec.groups {
-            for cluster in &group.clusters {
-                for member in &cluster.members {
-                    let register = spec.registers().map(|(_, register)| register).find(|r| &r.name == member);
-                    if !register.is_some_and(|register| register.is_array) {
-                        let message = format!("cluster `{}`: `{member}` is no array", cluster.name);
-                        self.say(Diagnostic::file(&self.dir.join("registers"), message));
-                    }
-                }
-            }
-        }
+        let known: Vec<_> = self.numbers.keys().map(String::as_str).collect();
+        let hint = format!("chips.yaml has {}", known.join(", "));
+        self.say(Diagnostic::at(path, at, format!("`{key}` is none of the chips' numbers")).hint(hint));
     }
 }
+
+fn origin(path: &Path, at: Location) -> Origin {
+    Origin { file: path.to_owned(), line: at.line(), column: at.column() }
+}
+
+const UPPER: &str = "upper-case letters, digits and _, starting with a letter";
+const LOWER: &str = "lower-case letters, digits and _, starting with a letter";
+const CAMEL: &str = "letters and digits, starting with an upper-case letter";
 
 fn is_upper(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_uppercase())
         && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
+/// A name that Rust takes for a method, if need be with `r#`.
+fn is_lower(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !matches!(name, "self" | "super" | "crate")
+}
+
+fn is_camel(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.chars().all(|c| c.is_ascii_alphanumeric())
+        && name != "Self"
+}
+
+/// What a variant's name can be made of.
+fn is_word(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
+        && name != "self"
 }

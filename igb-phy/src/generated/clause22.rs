@@ -4,7 +4,7 @@ use bitfield_struct::bitfield;
 /// Control register.
 /**
  - PCTRL; all chips.*/
-/// - Source: ieee-802.3 22.2.4.1; dpdk e1000_defines.h.
+/// - Source: ieee-802.3 22.2.4.1; dpdk e1000\_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct BasicControl {
@@ -38,7 +38,7 @@ impl BasicControl {
 /// Status register.
 /**
  - PSTATUS; all chips.*/
-/// - Source: ieee-802.3 22.2.4.2; dpdk e1000_defines.h.
+/// - Source: ieee-802.3 22.2.4.2; dpdk e1000\_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct BasicStatus {
@@ -118,7 +118,7 @@ impl Identifier2 {
 /// What autonegotiation offers below 1000 Mb/s.
 /**
  - ANA; all chips.*/
-/// - Source: ieee-802.3 28.2.4.1.3; dpdk e1000_defines.h.
+/// - Source: ieee-802.3 28.2.4.1.3; dpdk e1000\_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct Advertisement {
@@ -157,7 +157,7 @@ impl Advertisement {
 /// What the partner offers below 1000 Mb/s.
 /**
  - LPA; all chips.*/
-/// - Source: ieee-802.3 28.2.4.1.4; dpdk e1000_defines.h.
+/// - Source: ieee-802.3 28.2.4.1.4; dpdk e1000\_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct PartnerAbility {
@@ -268,7 +268,7 @@ impl PartnerNextPage {
 /// 1000BASE-T control.
 /**
  - GCON; all chips.*/
-/// - Source: ieee-802.3 40.5.1.1; dpdk e1000_defines.h.
+/// - Source: ieee-802.3 40.5.1.1; dpdk e1000\_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct GigabitControl {
@@ -305,7 +305,7 @@ impl GigabitControl {
 /// 1000BASE-T status.
 /**
  - GSTATUS; all chips.*/
-/// - Source: ieee-802.3 40.5.1.1; dpdk e1000_defines.h.
+/// - Source: ieee-802.3 40.5.1.1; dpdk e1000\_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct GigabitStatus {
@@ -377,7 +377,7 @@ impl MmdData {
 /// What the PHY can do at 1000 Mb/s.
 /**
  - ESTATUS; all chips.*/
-/// - Source: ieee-802.3 22.2.4.4; dpdk e1000_defines.h.
+/// - Source: ieee-802.3 22.2.4.4; dpdk e1000\_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct ExtendedStatus {

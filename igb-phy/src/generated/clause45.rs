@@ -4,7 +4,7 @@ use bitfield_struct::bitfield;
 /// PCS status.
 /**
  - PCS_STATUS; all chips.*/
-/// - Source: ieee-802.3 45.2.3.2; dpdk e1000_defines.h E1000_PCS_STATUS.
+/// - Source: ieee-802.3 45.2.3.2; dpdk e1000\_defines.h E1000\_PCS\_STATUS.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct PcsStatus {
@@ -26,7 +26,7 @@ impl PcsStatus {
 /// What energy efficient Ethernet offers.
 /**
  - EEE_ADV; all chips.*/
-/// - Source: ieee-802.3 45.2.7.13; dpdk e1000_defines.h E1000_EEE_ADV.
+/// - Source: ieee-802.3 45.2.7.13; dpdk e1000\_defines.h E1000\_EEE\_ADV.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct EeeAdvertisement {
@@ -48,7 +48,7 @@ impl EeeAdvertisement {
 /// What the partner's energy efficient Ethernet offers.
 /**
  - EEE_LP_ADV; all chips.*/
-/// - Source: ieee-802.3 45.2.7.14; dpdk e1000_defines.h E1000_EEE_LP_ADV.
+/// - Source: ieee-802.3 45.2.7.14; dpdk e1000\_defines.h E1000\_EEE\_LP\_ADV.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct EeePartner {

@@ -4,7 +4,7 @@ use bitfield_struct::bitfield;
 /// Address of the next indirect access.
 /**
  - EMIADD; all chips.*/
-/// - Source: linux e1000_defines.h.
+/// - Source: linux e1000\_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct I82580EmiAddress {
@@ -21,7 +21,7 @@ impl I82580EmiAddress {
 /// Data of the indirect access.
 /**
  - EMIDATA; all chips.*/
-/// - Source: linux e1000_defines.h.
+/// - Source: linux e1000\_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct I82580EmiData {
@@ -36,7 +36,7 @@ impl I82580EmiData {
 /// Second control register.
 /**
  - PHY_CTRL_2; all chips.*/
-/// - Source: dpdk e1000_phy.h I82577_PHY_CTRL2.
+/// - Source: dpdk e1000\_phy.h I82577\_PHY\_CTRL2.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct I82580Control2 {
@@ -56,7 +56,7 @@ impl I82580Control2 {
 /// Configuration.
 /**
  - CFG_REG; all chips.*/
-/// - Source: dpdk e1000_phy.h I82577_CFG.
+/// - Source: dpdk e1000\_phy.h I82577\_CFG.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct I82580Config {
@@ -79,7 +79,7 @@ impl I82580Config {
 /// Second status register.
 /**
  - PHY_STATUS_2; all chips.*/
-/// - Source: dpdk e1000_phy.h I82577_PHY_STATUS2.
+/// - Source: dpdk e1000\_phy.h I82577\_PHY\_STATUS2.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct I82580Status2 {
@@ -106,7 +106,7 @@ impl I82580Status2 {
 /// Diagnostics.
 /**
  - PHY_DIAG_STATUS; all chips.*/
-/// - Source: dpdk e1000_phy.h I82577_DSTATUS.
+/// - Source: dpdk e1000\_phy.h I82577\_DSTATUS.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct I82580Diagnostics {

@@ -4,7 +4,7 @@ use bitfield_struct::bitfield;
 /// Port configuration.
 /**
  - PHY_PORT_CONFIG; all chips.*/
-/// - Source: sdm-82575 11.4.1; dpdk e1000_phy.h IGP01E1000_PHY_PORT_CONFIG.
+/// - Source: sdm-82575 11.4.1; dpdk e1000\_phy.h IGP01E1000\_PHY\_PORT\_CONFIG.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpPortConfig {
@@ -22,7 +22,7 @@ impl IgpPortConfig {
 /// Port status.
 /**
  - PHY_PORT_STATUS; all chips.*/
-/// - Source: sdm-82575 11.4.1; dpdk e1000_phy.h IGP01E1000_PSSR.
+/// - Source: sdm-82575 11.4.1; dpdk e1000\_phy.h IGP01E1000\_PSSR.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpPortStatus {
@@ -49,7 +49,7 @@ impl IgpPortStatus {
 /// Port control.
 /**
  - PHY_PORT_CTRL; all chips.*/
-/// - Source: dpdk e1000_phy.h IGP01E1000_PSCR.
+/// - Source: dpdk e1000\_phy.h IGP01E1000\_PSCR.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpPortControl {
@@ -69,7 +69,7 @@ impl IgpPortControl {
 /// Link health.
 /**
  - PHY_LINK_HEALTH; all chips.*/
-/// - Source: dpdk e1000_phy.h IGP01E1000_PLHR; sdm-82575 11.4.1.
+/// - Source: dpdk e1000\_phy.h IGP01E1000\_PLHR; sdm-82575 11.4.1.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpLinkHealth {
@@ -89,7 +89,7 @@ impl IgpLinkHealth {
 /// Power management.
 /**
  - PHY_POWER_MGMT; all chips.*/
-/// - Source: dpdk e1000_phy.h IGP02E1000_PM.
+/// - Source: dpdk e1000\_phy.h IGP02E1000\_PM.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpPowerManagement {
@@ -128,7 +128,7 @@ impl IgpSmartSpeedTries {
 /// Page of the registers above 15. It is written with the page and the register number together.
 /**
  - PHY_PAGE_SELECT; all chips.*/
-/// - Source: dpdk e1000_phy.h IGP01E1000_PHY_PAGE_SELECT; dpdk e1000_phy.c.
+/// - Source: dpdk e1000\_phy.h IGP01E1000\_PHY\_PAGE\_SELECT; dpdk e1000\_phy.c.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpPageSelect {
@@ -146,7 +146,7 @@ impl IgpPageSelect {
 /// Gain of channel A.
 /**
  - PHY_AGC_A; all chips.*/
-/// - Source: dpdk e1000_phy.h IGP02E1000_PHY_AGC_A.
+/// - Source: dpdk e1000\_phy.h IGP02E1000\_PHY\_AGC\_A.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpAgcA {
@@ -165,7 +165,7 @@ impl IgpAgcA {
 /// Gain of channel B.
 /**
  - PHY_AGC_B; all chips.*/
-/// - Source: dpdk e1000_phy.h IGP02E1000_PHY_AGC_B.
+/// - Source: dpdk e1000\_phy.h IGP02E1000\_PHY\_AGC\_B.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpAgcB {
@@ -184,7 +184,7 @@ impl IgpAgcB {
 /// Gain of channel C.
 /**
  - PHY_AGC_C; all chips.*/
-/// - Source: dpdk e1000_phy.h IGP02E1000_PHY_AGC_C.
+/// - Source: dpdk e1000\_phy.h IGP02E1000\_PHY\_AGC\_C.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpAgcC {
@@ -203,7 +203,7 @@ impl IgpAgcC {
 /// Gain of channel D.
 /**
  - PHY_AGC_D; all chips.*/
-/// - Source: dpdk e1000_phy.h IGP02E1000_PHY_AGC_D.
+/// - Source: dpdk e1000\_phy.h IGP02E1000\_PHY\_AGC\_D.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpAgcD {

@@ -4,7 +4,7 @@ use bitfield_struct::bitfield;
 /// Copper control of the first generation.
 /**
  - PSCR; all chips.*/
-/// - Source: dpdk e1000_defines.h M88E1000_PSCR.
+/// - Source: dpdk e1000\_defines.h M88E1000\_PSCR.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellControl {
@@ -39,7 +39,7 @@ impl MarvellControl {
 /// Copper control of the second generation.
 /**
  - PSCR; all chips.*/
-/// - Source: dpdk e1000_defines.h I347AT4_PSCR.
+/// - Source: dpdk e1000\_defines.h I347AT4\_PSCR.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellControl2 {
@@ -81,7 +81,7 @@ impl MarvellControl2 {
 /// Copper status.
 /**
  - PSSR; all chips.*/
-/// - Source: dpdk e1000_defines.h M88E1000_PSSR.
+/// - Source: dpdk e1000\_defines.h M88E1000\_PSSR.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellStatus {
@@ -123,7 +123,7 @@ impl MarvellStatus {
 /// Copper control, extended; first generation.
 /**
  - EPSCR; all chips.*/
-/// - Source: dpdk e1000_defines.h M88E1000_EPSCR.
+/// - Source: dpdk e1000\_defines.h M88E1000\_EPSCR.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellExtendedControl {
@@ -156,7 +156,7 @@ impl MarvellExtendedControl {
 /// Frames with a receive error.
 /**
  - RX_ERR_CNTR; all chips.*/
-/// - Source: dpdk e1000_defines.h M88E1000_RX_ERR_CNTR.
+/// - Source: dpdk e1000\_defines.h M88E1000\_RX\_ERR\_CNTR.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellReceiveErrors {
@@ -171,7 +171,7 @@ impl MarvellReceiveErrors {
 /// Page of the registers 0 to 21 and 23 to 31; second generation.
 /**
  - PAGE_SELECT; all chips.*/
-/// - Source: dpdk e1000_phy.h GS40G_PAGE_SELECT; dpdk e1000_defines.h I347AT4_PAGE_SELECT.
+/// - Source: dpdk e1000\_phy.h GS40G\_PAGE\_SELECT; dpdk e1000\_defines.h I347AT4\_PAGE\_SELECT.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellPage {
@@ -186,7 +186,7 @@ impl MarvellPage {
 /// What register 30 is; first generation.
 /**
  - PHY_PAGE_SELECT; all chips.*/
-/// - Source: dpdk e1000_defines.h M88E1000_PHY_PAGE_SELECT.
+/// - Source: dpdk e1000\_defines.h M88E1000\_PHY\_PAGE\_SELECT.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellGeneralPage {
@@ -203,7 +203,7 @@ impl MarvellGeneralPage {
 /// What it means depends on register 29; first generation.
 /**
  - PHY_GEN_CONTROL; all chips.*/
-/// - Source: dpdk e1000_defines.h M88E1000_PHY_GEN_CONTROL.
+/// - Source: dpdk e1000\_defines.h M88E1000\_PHY\_GEN\_CONTROL.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellGeneralControl {
@@ -220,7 +220,7 @@ impl MarvellGeneralControl {
 /// Cable length as the M88E1112's signal processor sees it.
 /**
  - VCT_DSP_DISTANCE; all chips.*/
-/// - Source: dpdk e1000_phy.c e1000_get_cable_length_m88_gen2.
+/// - Source: dpdk e1000\_phy.c e1000\_get\_cable\_length\_m88\_gen2.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellDspDistance {
@@ -241,7 +241,7 @@ impl MarvellDspDistance {
 /// Cable length of pair 0.
 /**
  - PCDL0; all chips.*/
-/// - Source: linux e1000_phy.c igb_get_cable_length_m88_gen2.
+/// - Source: linux e1000\_phy.c igb\_get\_cable\_length\_m88\_gen2.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellCableLength0 {
@@ -258,7 +258,7 @@ impl MarvellCableLength0 {
 /// Cable length of pair 1.
 /**
  - PCDL1; all chips.*/
-/// - Source: linux e1000_phy.c igb_get_cable_length_m88_gen2.
+/// - Source: linux e1000\_phy.c igb\_get\_cable\_length\_m88\_gen2.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellCableLength1 {
@@ -275,7 +275,7 @@ impl MarvellCableLength1 {
 /// Cable length of pair 2.
 /**
  - PCDL2; all chips.*/
-/// - Source: linux e1000_phy.c igb_get_cable_length_m88_gen2.
+/// - Source: linux e1000\_phy.c igb\_get\_cable\_length\_m88\_gen2.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellCableLength2 {
@@ -292,7 +292,7 @@ impl MarvellCableLength2 {
 /// Cable length of pair 3.
 /**
  - PCDL3; all chips.*/
-/// - Source: linux e1000_phy.c igb_get_cable_length_m88_gen2.
+/// - Source: linux e1000\_phy.c igb\_get\_cable\_length\_m88\_gen2.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellCableLength3 {
@@ -309,7 +309,7 @@ impl MarvellCableLength3 {
 /// Cable diagnostics control.
 /**
  - PCDC; all chips.*/
-/// - Source: dpdk e1000_defines.h I347AT4_PCDC.
+/// - Source: dpdk e1000\_defines.h I347AT4\_PCDC.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellDiagnosticsControl {
@@ -348,7 +348,7 @@ impl MarvellMacControl {
 /// Energy efficient Ethernet of the M88E1543.
 /**
  - EEE_CTRL_1; all chips.*/
-/// - Source: dpdk e1000_defines.h E1000_M88E1543_EEE_CTRL_1.
+/// - Source: dpdk e1000\_defines.h E1000\_M88E1543\_EEE\_CTRL\_1.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellEeeControl {

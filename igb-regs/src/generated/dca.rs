@@ -13,7 +13,7 @@ use tock_registers::fields::{Field, FieldValue};
 /**
  - `0x05b70`; read only.*/
 /// - On all chips.
-/// - Source: ds-i210 8.13.3; dpdk e1000_regs.h.
+/// - Source: ds-i210 8.13.3; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DCA_ID(());
 impl RegisterLongName for DCA_ID {}

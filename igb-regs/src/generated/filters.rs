@@ -13,7 +13,7 @@ use tock_registers::fields::{Field, FieldValue};
 /**
  - [0..=7] at `0x05cb0` + 0x4·n (82576, 82580, i350, i354); [0..=3] at `0x05cb0` + 0x4·n (i210, i211); read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 p454; linux e1000_82575.h.
+/// - Source: ds-i210 p454; linux e1000\_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct ETQF(());
 impl RegisterLongName for ETQF {}
@@ -72,7 +72,7 @@ impl ETQF {
 /**
  - `0x055fc`; read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: dpdk igb_ethdev; i210-summary.
+/// - Source: dpdk igb\_ethdev; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct SYNQF(());
 impl RegisterLongName for SYNQF {}
@@ -109,7 +109,7 @@ impl SYNQF {
 /**
  - `0x055b0`; read and write.*/
 /// - On i350, i354, i210, i211.
-/// - Source: i210-reg 8.10; linux e1000_defines.h.
+/// - Source: i210-reg 8.10; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct VLAPQF(());
 impl RegisterLongName for VLAPQF {}
@@ -197,7 +197,7 @@ impl VLAPQF {
 /**
  - [0..=7] at `0x059e0` + 0x4·n; read and write.*/
 /// - On 82576.
-/// - Source: linux e1000_82575.h; dpdk e1000_82575.h, igb_ethdev.
+/// - Source: linux e1000\_82575.h; dpdk e1000\_82575.h, igb\_ethdev.
 #[derive(Debug, Clone, Copy)]
 pub struct FTQF(());
 impl RegisterLongName for FTQF {}
@@ -210,7 +210,7 @@ impl Modify for FTQF {}
 impl FTQF {
     /// IP protocol.
     /**
- Bits 7:0; source: dpdk igb_ethdev.*/
+ Bits 7:0; source: dpdk igb\_ethdev.*/
     pub const PROTOCOL: Field<u32, Self> = Field::new(0xff, 0);
     /// Do not compare the pool.
     /**
@@ -218,7 +218,7 @@ impl FTQF {
     pub const VF_BP: Field<u32, Self> = Field::new(0x1, 15);
     /// Receive queue.
     /**
- Bits 25:16; source: dpdk igb_ethdev.*/
+ Bits 25:16; source: dpdk igb\_ethdev.*/
     pub const QUEUE: Field<u32, Self> = Field::new(0x3ff, 16);
     /// Time-stamps matches.
     /**
@@ -230,11 +230,11 @@ impl FTQF {
     pub const PROTOCOL_BP: Field<u32, Self> = Field::new(0x1, 28);
     /// Do not compare the source address.
     /**
- Bit 29; source: dpdk e1000_82575.h.*/
+ Bit 29; source: dpdk e1000\_82575.h.*/
     pub const SRC_ADDR_BP: Field<u32, Self> = Field::new(0x1, 29);
     /// Do not compare the destination address.
     /**
- Bit 30; source: dpdk e1000_82575.h.*/
+ Bit 30; source: dpdk e1000\_82575.h.*/
     pub const DST_ADDR_BP: Field<u32, Self> = Field::new(0x1, 30);
     /// Do not compare the source port.
     /**
@@ -258,7 +258,7 @@ impl FTQF {
 /**
  - [0..=7] at `0x059e0` + 0x4·n; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.11.3; dpdk e1000_defines.h.
+/// - Source: ds-i210 8.11.3; dpdk e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TTQF(());
 impl RegisterLongName for TTQF {}
@@ -303,7 +303,7 @@ impl TTQF {
 /**
  - [0..=7] at `0x05980` + 0x4·n; read and write.*/
 /// - On 82576.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct SAQF(());
 impl RegisterLongName for SAQF {}
@@ -332,7 +332,7 @@ impl SAQF {
 /**
  - [0..=7] at `0x059a0` + 0x4·n; read and write.*/
 /// - On 82576.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DAQF(());
 impl RegisterLongName for DAQF {}
@@ -361,7 +361,7 @@ impl DAQF {
 /**
  - [0..=7] at `0x059c0` + 0x4·n; read and write.*/
 /// - On 82576.
-/// - Source: linux e1000_regs.h; dpdk igb_ethdev.
+/// - Source: linux e1000\_regs.h; dpdk igb\_ethdev.
 #[derive(Debug, Clone, Copy)]
 pub struct SPQF(());
 impl RegisterLongName for SPQF {}
@@ -394,7 +394,7 @@ impl SPQF {
 /**
  - [0..=7] at `0x05a80` + 0x4·n; read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.11.1; linux e1000_82575.h.
+/// - Source: ds-i210 8.11.1; linux e1000\_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct IMIR(());
 impl RegisterLongName for IMIR {}
@@ -444,7 +444,7 @@ impl IMIR {
 /**
  - [0..=7] at `0x05aa0` + 0x4·n; read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.11.2; dpdk e1000_82575.h.
+/// - Source: ds-i210 8.11.2; dpdk e1000\_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct IMIREXT(());
 impl RegisterLongName for IMIREXT {}
@@ -514,7 +514,7 @@ impl IMIREXT {
 /**
  - `0x05ac0`; read and write.*/
 /// - On all chips.
-/// - Source: linux e1000_regs.h; i210-summary.
+/// - Source: linux e1000\_regs.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct IMIRVP(());
 impl RegisterLongName for IMIRVP {}

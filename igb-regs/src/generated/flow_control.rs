@@ -9,9 +9,9 @@ use crate::{
 use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
-/// PAUSE destination address, low half; read only on the I210.
+/// PAUSE destination address, low half.
 /**
- - `0x00028` (82575, 82576, 82580, i350, i354); `0x00028`, reset `0x00c28001` (i210, i211); read and write.*/
+ - `0x00028` (82575, 82576, 82580, i350, i354); `0x00028`, reset `0x00c28001`, read only (i210, i211); read and write.*/
 /// - On all chips.
 /// - Source: ds-i210 8.5.1; sdm-82575 9.3.4.1.
 #[derive(Debug, Clone, Copy)]
@@ -27,9 +27,9 @@ impl FCAL {
     /// Byte offset.
     pub const OFFSET: u32 = 0x28;
 }
-/// PAUSE destination address, high half; read only on the I210.
+/// PAUSE destination address, high half.
 /**
- - `0x0002c` (82575, 82576, 82580, i350, i354); `0x0002c`, reset `0x00000100` (i210, i211); read and write.*/
+ - `0x0002c` (82575, 82576, 82580, i350, i354); `0x0002c`, reset `0x00000100`, read only (i210, i211); read and write.*/
 /// - On all chips.
 /// - Source: ds-i210 8.5.2; sdm-82575 9.3.4.1.
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +97,7 @@ impl FCTTV {
 /**
  - `0x00178`; read and write.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000_regs.h; dpdk e1000_defines.h.
+/// - Source: linux e1000\_regs.h; dpdk e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TXCW(());
 impl RegisterLongName for TXCW {}
@@ -122,7 +122,7 @@ impl TXCW {
     pub const ASM_DIR: Field<u32, Self> = Field::new(0x1, 8);
     /// Autonegotiation on.
     /**
- Bit 31; source: dpdk e1000_defines.h.*/
+ Bit 31; source: dpdk e1000\_defines.h.*/
     pub const ANE: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -139,7 +139,7 @@ impl TXCW {
 /**
  - `0x02160`; read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.5.5; sdm-82575 14.3.53; linux e1000_mac.c.
+/// - Source: ds-i210 8.5.5; sdm-82575 14.3.53; linux e1000\_mac.c.
 #[derive(Debug, Clone, Copy)]
 pub struct FCRTL(());
 impl RegisterLongName for FCRTL {}
@@ -240,12 +240,12 @@ impl FCSTS0 {
     }
 }
 impl<B: Bus> Regs<B> {
-    /// [`FCAL`]: PAUSE destination address, low half; read only on the I210.
+    /// [`FCAL`]: PAUSE destination address, low half.
     #[inline]
     pub fn fcal(&self) -> Reg<&B, FCAL> {
         Reg::at(&self.bus, FCAL::OFFSET)
     }
-    /// [`FCAH`]: PAUSE destination address, high half; read only on the I210.
+    /// [`FCAH`]: PAUSE destination address, high half.
     #[inline]
     pub fn fcah(&self) -> Reg<&B, FCAH> {
         Reg::at(&self.bus, FCAH::OFFSET)

@@ -13,7 +13,7 @@ use tock_registers::fields::{Field, FieldValue};
 /**
  - `0x00000` (82575, 82580, i350, i354, i210, i211); `0x00000`, reset `0x00100209` (82576); read and write.*/
 /// - On all chips.
-/// - Source: i210-reg 8.2.1; linux e1000_defines.h; sdm-82575 9.3.
+/// - Source: i210-reg 8.2.1; linux e1000\_defines.h; sdm-82575 9.3.
 #[derive(Debug, Clone, Copy)]
 pub struct CTRL(());
 impl RegisterLongName for CTRL {}
@@ -116,7 +116,7 @@ impl CTRL {
     pub const TFCE: Field<u32, Self> = Field::new(0x1, 28);
     /// Resets the whole device: every port sees ICR.DRSTA. Broken on the 82580.
     /**
- Bit 29, writing 1 starts, the hardware clears; on 82580, i350, i354, i210, i211; source: i210-reg; linux e1000_82575.c.*/
+ Bit 29, writing 1 starts, the hardware clears; on 82580, i350, i354, i210, i211; source: i210-reg; linux e1000\_82575.c.*/
     pub const DEV_RST: Field<u32, Self> = Field::new(0x1, 29);
     /// VLAN mode: strips tags on receive and allows insertion on transmit.
     /**
@@ -133,7 +133,7 @@ impl CTRL {
 /**
  - `0x00008`; read only.*/
 /// - On all chips.
-/// - Source: i210-reg 8.2.2; linux e1000_defines.h; sdm-82575 9.3.3.
+/// - Source: i210-reg 8.2.2; linux e1000\_defines.h; sdm-82575 9.3.3.
 #[derive(Debug, Clone, Copy)]
 pub struct STATUS(());
 impl RegisterLongName for STATUS {}
@@ -179,7 +179,7 @@ impl STATUS {
     pub const ASDV: Field<u32, Self> = Field::new(0x3, 8);
     /// PHY reset was asserted.
     /**
- Bit 10; source: i210-reg; dpdk e1000_defines.h.*/
+ Bit 10; source: i210-reg; dpdk e1000\_defines.h.*/
     pub const PHYRA: Field<u32, Self> = Field::new(0x1, 10);
     /// Strap: 2.5 Gb/s part.
     /**
@@ -191,11 +191,11 @@ impl STATUS {
     pub const SKU_2P5_OVER: Field<u32, Self> = Field::new(0x1, 13);
     /// Number of enabled virtual functions.
     /**
- Bits 17:14; on 82576; source: qemu igb_regs.h.*/
+ Bits 17:14; on 82576; source: qemu igb\_regs.h.*/
     pub const NUM_VFS: Field<u32, Self> = Field::new(0xf, 14);
     /// SR-IOV is enabled.
     /**
- Bit 18; on 82576; source: qemu igb_regs.h.*/
+ Bit 18; on 82576; source: qemu igb\_regs.h.*/
     pub const IOV_MODE: Field<u32, Self> = Field::new(0x1, 18);
     /// Bus master requests are allowed or still pending.
     /**
@@ -203,7 +203,7 @@ impl STATUS {
     pub const GIO_MASTER_ENABLE: Field<u32, Self> = Field::new(0x1, 19);
     /// A device reset happened.
     /**
- Bit 20, writing 1 clears; on 82580, i350, i354, i210, i211; source: i210-reg; linux e1000_82575.h.*/
+ Bit 20, writing 1 clears; on 82580, i350, i354, i210, i211; source: i210-reg; linux e1000\_82575.h.*/
     pub const DEV_RST_SET: Field<u32, Self> = Field::new(0x1, 20);
     /// The software reset is finished.
     /**
@@ -220,7 +220,7 @@ impl STATUS {
 /**
  - `0x00018`; read and write.*/
 /// - On all chips.
-/// - Source: i210-reg 8.2.3; linux e1000_defines.h; sdm-82575 5.13.11.
+/// - Source: i210-reg 8.2.3; linux e1000\_defines.h; sdm-82575 5.13.11.
 #[derive(Debug, Clone, Copy)]
 pub struct CTRL_EXT(());
 impl RegisterLongName for CTRL_EXT {}
@@ -334,11 +334,11 @@ impl CTRL_EXT {
     pub const I2C_ENA: Field<u32, Self> = Field::new(0x1, 25);
     /// Double VLAN mode: every frame has an outer tag.
     /**
- Bit 26; source: i210-reg; dpdk igb_ethdev; sdm-82575 10.4.*/
+ Bit 26; source: i210-reg; dpdk igb\_ethdev; sdm-82575 10.4.*/
     pub const EXT_VLAN: Field<u32, Self> = Field::new(0x1, 26);
     /// Interrupt acknowledge auto-mask.
     /**
- Bit 27; on 82575; source: dpdk e1000_defines.h.*/
+ Bit 27; on 82575; source: dpdk e1000\_defines.h.*/
     pub const IAME: Field<u32, Self> = Field::new(0x1, 27);
     /// A driver is loaded: tells the firmware.
     /**
@@ -355,7 +355,7 @@ impl CTRL_EXT {
 /**
  - `0x00020`; read and write.*/
 /// - On all chips.
-/// - Source: i210-reg 8.2.4; linux e1000_defines.h.
+/// - Source: i210-reg 8.2.4; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MDIC(());
 impl RegisterLongName for MDIC {}
@@ -409,7 +409,7 @@ impl MDIC {
 /**
  - `0x00e04`; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: i210-reg 8.2.5; linux e1000_defines.h.
+/// - Source: i210-reg 8.2.5; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MDICNFG(());
 impl RegisterLongName for MDICNFG {}
@@ -447,7 +447,7 @@ impl MDICNFG {
 /**
  - `0x00024`; read and write.*/
 /// - On 82575, 82576, 82580, i350, i210.
-/// - Source: linux e1000_82575.c.
+/// - Source: linux e1000\_82575.c.
 #[derive(Debug, Clone, Copy)]
 pub struct SCTL(());
 impl RegisterLongName for SCTL {}
@@ -485,7 +485,7 @@ impl SCTL {
 /**
  - `0x00024`; read and write.*/
 /// - On i354.
-/// - Source: linux e1000_regs.h; dpdk e1000_phy.h.
+/// - Source: linux e1000\_regs.h; dpdk e1000\_phy.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MPHY_ADDR_CTRL(());
 impl RegisterLongName for MPHY_ADDR_CTRL {}
@@ -529,7 +529,7 @@ impl MPHY_ADDR_CTRL {
 /**
  - `0x00e0c`; read only.*/
 /// - On 82580, i354.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MPHY_STAT(());
 impl RegisterLongName for MPHY_STAT {}
@@ -551,7 +551,7 @@ impl MPHY_STAT {
 /**
  - `0x00e10`; read and write.*/
 /// - On 82580, i354.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MPHY_DATA(());
 impl RegisterLongName for MPHY_DATA {}
@@ -575,7 +575,7 @@ impl MPHY_DATA {
 /**
  - `0x00034`; read and write.*/
 /// - On all chips.
-/// - Source: i210-reg; linux e1000_defines.h.
+/// - Source: i210-reg; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct CONNSW(());
 impl RegisterLongName for CONNSW {}
@@ -617,7 +617,7 @@ impl CONNSW {
 /**
  - `0x00038`; read and write.*/
 /// - On all chips.
-/// - Source: linux igb_main.c; sdm-82575 10.4.
+/// - Source: linux igb\_main.c; sdm-82575 10.4.
 #[derive(Debug, Clone, Copy)]
 pub struct VET(());
 impl RegisterLongName for VET {}
@@ -643,7 +643,7 @@ impl VET {
 /**
  - `0x00e00`; read and write.*/
 /// - On all chips.
-/// - Source: dpdk e1000_defines.h; ds-i210 p337.
+/// - Source: dpdk e1000\_defines.h; ds-i210 p337.
 #[derive(Debug, Clone, Copy)]
 pub struct LEDCTL(());
 impl RegisterLongName for LEDCTL {}
@@ -773,7 +773,7 @@ impl LEDCTL {
 /**
  - `0x08130`; read and write.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000_regs.h, chips not said.
+/// - Source: linux e1000\_regs.h, chips not said.
 #[derive(Debug, Clone, Copy)]
 pub struct LEDMUX(());
 impl RegisterLongName for LEDMUX {}
@@ -799,7 +799,7 @@ impl LEDMUX {
 /**
  - `0x00e14`; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.27.2; dpdk e1000_phy.h; linux e1000_82575.h.
+/// - Source: ds-i210 8.27.2; dpdk e1000\_phy.h; linux e1000\_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PHPM(());
 impl RegisterLongName for PHPM {}
@@ -865,7 +865,7 @@ impl PHPM {
 /**
  - `0x01028`; read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.17.8; linux e1000_defines.h.
+/// - Source: ds-i210 8.17.8; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct I2CCMD(());
 impl RegisterLongName for I2CCMD {}
@@ -919,7 +919,7 @@ impl I2CCMD {
 /**
  - `0x0102c`; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_regs.h; dpdk e1000_regs.h.
+/// - Source: linux e1000\_regs.h; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct I2CPARAMS(());
 impl RegisterLongName for I2CPARAMS {}
@@ -960,7 +960,7 @@ impl I2CPARAMS {
     pub const CLK_IN: Field<u32, Self> = Field::new(0x1, 14);
     /// Ignore clock stretching.
     /**
- Bit 15; source: dpdk e1000_regs.h.*/
+ Bit 15; source: dpdk e1000\_regs.h.*/
     pub const CLK_STRETCH_DIS: Field<u32, Self> = Field::new(0x1, 15);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -977,7 +977,7 @@ impl I2CPARAMS {
 /**
  - `0x01040`; read and write.*/
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct WDSTP(());
 impl RegisterLongName for WDSTP {}
@@ -1001,7 +1001,7 @@ impl WDSTP {
 /**
  - `0x01044`; read and write.*/
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct WDSWSTS(());
 impl RegisterLongName for WDSWSTS {}
@@ -1025,7 +1025,7 @@ impl WDSWSTS {
 /**
  - `0x01048`; read and write.*/
 /// - On all chips.
-/// - Source: linux e1000_regs.h; i210-summary.
+/// - Source: linux e1000\_regs.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct FRTIMER(());
 impl RegisterLongName for FRTIMER {}
@@ -1043,7 +1043,7 @@ impl FRTIMER {
 /**
  - `0x0104c`; read and write.*/
 /// - On all chips.
-/// - Source: linux e1000_regs.h; dpdk e1000_defines.h.
+/// - Source: linux e1000\_regs.h; dpdk e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TCPTIMER(());
 impl RegisterLongName for TCPTIMER {}

@@ -13,7 +13,7 @@ use tock_registers::fields::{Field, FieldValue};
 /**
  - `0x000c0` (82575, 82576, 82580, i350, i354); `0x000c0` (i210, i211); a read or writing 1 clears.*/
 /// - On all chips.
-/// - Source: i210-reg 8.8.9; linux e1000_defines.h; sdm-82575 5.13.1.
+/// - Source: i210-reg 8.8.9; linux e1000\_defines.h; sdm-82575 5.13.1.
 #[derive(Debug, Clone, Copy)]
 pub struct ICR(());
 impl RegisterLongName for ICR {}
@@ -82,7 +82,7 @@ impl ICR {
     pub const TIME_SYNC: Field<u32, Self> = Field::new(0x1, 19);
     /// Energy on the other medium.
     /**
- Bit 20; on 82576; source: qemu igb_regs.h.*/
+ Bit 20; on 82576; source: qemu igb\_regs.h.*/
     pub const OMED: Field<u32, Self> = Field::new(0x1, 20);
     /// Fatal memory error.
     /**
@@ -90,15 +90,15 @@ impl ICR {
     pub const FER: Field<u32, Self> = Field::new(0x1, 22);
     /// Memory error that is not fatal.
     /**
- Bit 23; on 82576; source: qemu igb_regs.h.*/
+ Bit 23; on 82576; source: qemu igb\_regs.h.*/
     pub const NFER: Field<u32, Self> = Field::new(0x1, 23);
     /// Thermal sensor.
     /**
- Bit 23; on i350; source: dpdk e1000_defines.h.*/
+ Bit 23; on i350; source: dpdk e1000\_defines.h.*/
     pub const THS: Field<u32, Self> = Field::new(0x1, 23);
     /// A register access timed out.
     /**
- Bit 24; on 82576; source: qemu igb_regs.h.*/
+ Bit 24; on 82576; source: qemu igb\_regs.h.*/
     pub const CSRTO: Field<u32, Self> = Field::new(0x1, 24);
     /// PCIe exception, see PICAUSE.
     /**
@@ -202,7 +202,7 @@ impl ICS {
     pub const TIME_SYNC: Field<u32, Self> = Field::new(0x1, 19);
     /// Energy on the other medium.
     /**
- Bit 20; on 82576; source: qemu igb_regs.h.*/
+ Bit 20; on 82576; source: qemu igb\_regs.h.*/
     pub const OMED: Field<u32, Self> = Field::new(0x1, 20);
     /// Fatal memory error.
     /**
@@ -210,15 +210,15 @@ impl ICS {
     pub const FER: Field<u32, Self> = Field::new(0x1, 22);
     /// Memory error that is not fatal.
     /**
- Bit 23; on 82576; source: qemu igb_regs.h.*/
+ Bit 23; on 82576; source: qemu igb\_regs.h.*/
     pub const NFER: Field<u32, Self> = Field::new(0x1, 23);
     /// Thermal sensor.
     /**
- Bit 23; on i350; source: dpdk e1000_defines.h.*/
+ Bit 23; on i350; source: dpdk e1000\_defines.h.*/
     pub const THS: Field<u32, Self> = Field::new(0x1, 23);
     /// A register access timed out.
     /**
- Bit 24; on 82576; source: qemu igb_regs.h.*/
+ Bit 24; on 82576; source: qemu igb\_regs.h.*/
     pub const CSRTO: Field<u32, Self> = Field::new(0x1, 24);
     /// PCIe exception, see PICAUSE.
     /**
@@ -319,7 +319,7 @@ impl IMS {
     pub const TIME_SYNC: Field<u32, Self> = Field::new(0x1, 19);
     /// Energy on the other medium.
     /**
- Bit 20; on 82576; source: qemu igb_regs.h.*/
+ Bit 20; on 82576; source: qemu igb\_regs.h.*/
     pub const OMED: Field<u32, Self> = Field::new(0x1, 20);
     /// Fatal memory error.
     /**
@@ -327,15 +327,15 @@ impl IMS {
     pub const FER: Field<u32, Self> = Field::new(0x1, 22);
     /// Memory error that is not fatal.
     /**
- Bit 23; on 82576; source: qemu igb_regs.h.*/
+ Bit 23; on 82576; source: qemu igb\_regs.h.*/
     pub const NFER: Field<u32, Self> = Field::new(0x1, 23);
     /// Thermal sensor.
     /**
- Bit 23; on i350; source: dpdk e1000_defines.h.*/
+ Bit 23; on i350; source: dpdk e1000\_defines.h.*/
     pub const THS: Field<u32, Self> = Field::new(0x1, 23);
     /// A register access timed out.
     /**
- Bit 24; on 82576; source: qemu igb_regs.h.*/
+ Bit 24; on 82576; source: qemu igb\_regs.h.*/
     pub const CSRTO: Field<u32, Self> = Field::new(0x1, 24);
     /// PCIe exception, see PICAUSE.
     /**
@@ -435,7 +435,7 @@ impl IMC {
     pub const TIME_SYNC: Field<u32, Self> = Field::new(0x1, 19);
     /// Energy on the other medium.
     /**
- Bit 20; on 82576; source: qemu igb_regs.h.*/
+ Bit 20; on 82576; source: qemu igb\_regs.h.*/
     pub const OMED: Field<u32, Self> = Field::new(0x1, 20);
     /// Fatal memory error.
     /**
@@ -443,15 +443,15 @@ impl IMC {
     pub const FER: Field<u32, Self> = Field::new(0x1, 22);
     /// Memory error that is not fatal.
     /**
- Bit 23; on 82576; source: qemu igb_regs.h.*/
+ Bit 23; on 82576; source: qemu igb\_regs.h.*/
     pub const NFER: Field<u32, Self> = Field::new(0x1, 23);
     /// Thermal sensor.
     /**
- Bit 23; on i350; source: dpdk e1000_defines.h.*/
+ Bit 23; on i350; source: dpdk e1000\_defines.h.*/
     pub const THS: Field<u32, Self> = Field::new(0x1, 23);
     /// A register access timed out.
     /**
- Bit 24; on 82576; source: qemu igb_regs.h.*/
+ Bit 24; on 82576; source: qemu igb\_regs.h.*/
     pub const CSRTO: Field<u32, Self> = Field::new(0x1, 24);
     /// PCIe exception, see PICAUSE.
     /**
@@ -553,7 +553,7 @@ impl IAM {
     pub const TIME_SYNC: Field<u32, Self> = Field::new(0x1, 19);
     /// Energy on the other medium.
     /**
- Bit 20; on 82576; source: qemu igb_regs.h.*/
+ Bit 20; on 82576; source: qemu igb\_regs.h.*/
     pub const OMED: Field<u32, Self> = Field::new(0x1, 20);
     /// Fatal memory error.
     /**
@@ -561,15 +561,15 @@ impl IAM {
     pub const FER: Field<u32, Self> = Field::new(0x1, 22);
     /// Memory error that is not fatal.
     /**
- Bit 23; on 82576; source: qemu igb_regs.h.*/
+ Bit 23; on 82576; source: qemu igb\_regs.h.*/
     pub const NFER: Field<u32, Self> = Field::new(0x1, 23);
     /// Thermal sensor.
     /**
- Bit 23; on i350; source: dpdk e1000_defines.h.*/
+ Bit 23; on i350; source: dpdk e1000\_defines.h.*/
     pub const THS: Field<u32, Self> = Field::new(0x1, 23);
     /// A register access timed out.
     /**
- Bit 24; on 82576; source: qemu igb_regs.h.*/
+ Bit 24; on 82576; source: qemu igb\_regs.h.*/
     pub const CSRTO: Field<u32, Self> = Field::new(0x1, 24);
     /// PCIe exception, see PICAUSE.
     /**
@@ -602,7 +602,7 @@ impl IAM {
 /**
  - `0x000c4`; read and write.*/
 /// - On 82575.
-/// - Source: linux e1000_regs.h, chips not said.
+/// - Source: linux e1000\_regs.h, chips not said.
 #[derive(Debug, Clone, Copy)]
 pub struct ITR(());
 impl RegisterLongName for ITR {}
@@ -639,19 +639,19 @@ impl WriteClear for EICR {}
 impl EICR {
     /// Receive queues.
     /**
- Bits 3:0; on 82575; source: linux e1000_defines.h.*/
+ Bits 3:0; on 82575; source: linux e1000\_defines.h.*/
     pub const RXQ: Field<u32, Self> = Field::new(0xf, 0);
     /// MSI-X vectors, or without GPIE.MULTIPLE\_MSIX queue causes (4:0 and 3:0 on the I210).
     /**
- Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb_regs.h.*/
+ Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb\_regs.h.*/
     pub const CAUSES: Field<u32, Self> = Field::new(0x1ffffff, 0);
     /// Transmit queues.
     /**
- Bits 11:8; on 82575; source: linux e1000_defines.h.*/
+ Bits 11:8; on 82575; source: linux e1000\_defines.h.*/
     pub const TXQ: Field<u32, Self> = Field::new(0xf, 8);
     /// TCP timer, without MSI-X.
     /**
- Bit 30; source: ds-i210 8.8.3; dpdk e1000_defines.h.*/
+ Bit 30; source: ds-i210 8.8.3; dpdk e1000\_defines.h.*/
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 30);
     /// A cause in ICR, without MSI-X; EICS cannot set it.
     /**
@@ -675,19 +675,19 @@ impl Write for EICS {}
 impl EICS {
     /// Receive queues.
     /**
- Bits 3:0; on 82575; source: linux e1000_defines.h.*/
+ Bits 3:0; on 82575; source: linux e1000\_defines.h.*/
     pub const RXQ: Field<u32, Self> = Field::new(0xf, 0);
     /// MSI-X vectors, or without GPIE.MULTIPLE\_MSIX queue causes (4:0 and 3:0 on the I210).
     /**
- Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb_regs.h.*/
+ Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb\_regs.h.*/
     pub const CAUSES: Field<u32, Self> = Field::new(0x1ffffff, 0);
     /// Transmit queues.
     /**
- Bits 11:8; on 82575; source: linux e1000_defines.h.*/
+ Bits 11:8; on 82575; source: linux e1000\_defines.h.*/
     pub const TXQ: Field<u32, Self> = Field::new(0xf, 8);
     /// TCP timer, without MSI-X.
     /**
- Bit 30; source: ds-i210 8.8.3; dpdk e1000_defines.h.*/
+ Bit 30; source: ds-i210 8.8.3; dpdk e1000\_defines.h.*/
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 30);
     /// A cause in ICR, without MSI-X; EICS cannot set it.
     /**
@@ -712,19 +712,19 @@ impl WriteSet for EIMS {}
 impl EIMS {
     /// Receive queues.
     /**
- Bits 3:0; on 82575; source: linux e1000_defines.h.*/
+ Bits 3:0; on 82575; source: linux e1000\_defines.h.*/
     pub const RXQ: Field<u32, Self> = Field::new(0xf, 0);
     /// MSI-X vectors, or without GPIE.MULTIPLE\_MSIX queue causes (4:0 and 3:0 on the I210).
     /**
- Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb_regs.h.*/
+ Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb\_regs.h.*/
     pub const CAUSES: Field<u32, Self> = Field::new(0x1ffffff, 0);
     /// Transmit queues.
     /**
- Bits 11:8; on 82575; source: linux e1000_defines.h.*/
+ Bits 11:8; on 82575; source: linux e1000\_defines.h.*/
     pub const TXQ: Field<u32, Self> = Field::new(0xf, 8);
     /// TCP timer, without MSI-X.
     /**
- Bit 30; source: ds-i210 8.8.3; dpdk e1000_defines.h.*/
+ Bit 30; source: ds-i210 8.8.3; dpdk e1000\_defines.h.*/
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 30);
     /// A cause in ICR, without MSI-X; EICS cannot set it.
     /**
@@ -748,19 +748,19 @@ impl Write for EIMC {}
 impl EIMC {
     /// Receive queues.
     /**
- Bits 3:0; on 82575; source: linux e1000_defines.h.*/
+ Bits 3:0; on 82575; source: linux e1000\_defines.h.*/
     pub const RXQ: Field<u32, Self> = Field::new(0xf, 0);
     /// MSI-X vectors, or without GPIE.MULTIPLE\_MSIX queue causes (4:0 and 3:0 on the I210).
     /**
- Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb_regs.h.*/
+ Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb\_regs.h.*/
     pub const CAUSES: Field<u32, Self> = Field::new(0x1ffffff, 0);
     /// Transmit queues.
     /**
- Bits 11:8; on 82575; source: linux e1000_defines.h.*/
+ Bits 11:8; on 82575; source: linux e1000\_defines.h.*/
     pub const TXQ: Field<u32, Self> = Field::new(0xf, 8);
     /// TCP timer, without MSI-X.
     /**
- Bit 30; source: ds-i210 8.8.3; dpdk e1000_defines.h.*/
+ Bit 30; source: ds-i210 8.8.3; dpdk e1000\_defines.h.*/
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 30);
     /// A cause in ICR, without MSI-X; EICS cannot set it.
     /**
@@ -786,19 +786,19 @@ impl Modify for EIAC {}
 impl EIAC {
     /// Receive queues.
     /**
- Bits 3:0; on 82575; source: linux e1000_defines.h.*/
+ Bits 3:0; on 82575; source: linux e1000\_defines.h.*/
     pub const RXQ: Field<u32, Self> = Field::new(0xf, 0);
     /// MSI-X vectors, or without GPIE.MULTIPLE\_MSIX queue causes (4:0 and 3:0 on the I210).
     /**
- Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb_regs.h.*/
+ Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb\_regs.h.*/
     pub const CAUSES: Field<u32, Self> = Field::new(0x1ffffff, 0);
     /// Transmit queues.
     /**
- Bits 11:8; on 82575; source: linux e1000_defines.h.*/
+ Bits 11:8; on 82575; source: linux e1000\_defines.h.*/
     pub const TXQ: Field<u32, Self> = Field::new(0xf, 8);
     /// TCP timer, without MSI-X.
     /**
- Bit 30; source: ds-i210 8.8.3; dpdk e1000_defines.h.*/
+ Bit 30; source: ds-i210 8.8.3; dpdk e1000\_defines.h.*/
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 30);
     /// A cause in ICR, without MSI-X; EICS cannot set it.
     /**
@@ -824,19 +824,19 @@ impl Modify for EIAM {}
 impl EIAM {
     /// Receive queues.
     /**
- Bits 3:0; on 82575; source: linux e1000_defines.h.*/
+ Bits 3:0; on 82575; source: linux e1000\_defines.h.*/
     pub const RXQ: Field<u32, Self> = Field::new(0xf, 0);
     /// MSI-X vectors, or without GPIE.MULTIPLE\_MSIX queue causes (4:0 and 3:0 on the I210).
     /**
- Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb_regs.h.*/
+ Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb\_regs.h.*/
     pub const CAUSES: Field<u32, Self> = Field::new(0x1ffffff, 0);
     /// Transmit queues.
     /**
- Bits 11:8; on 82575; source: linux e1000_defines.h.*/
+ Bits 11:8; on 82575; source: linux e1000\_defines.h.*/
     pub const TXQ: Field<u32, Self> = Field::new(0xf, 8);
     /// TCP timer, without MSI-X.
     /**
- Bit 30; source: ds-i210 8.8.3; dpdk e1000_defines.h.*/
+ Bit 30; source: ds-i210 8.8.3; dpdk e1000\_defines.h.*/
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 30);
     /// A cause in ICR, without MSI-X; EICS cannot set it.
     /**
@@ -849,7 +849,7 @@ impl EIAM {
 /**
  - `0x01514`; read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.8.17; linux e1000_defines.h.
+/// - Source: ds-i210 8.8.17; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct GPIE(());
 impl RegisterLongName for GPIE {}
@@ -898,7 +898,7 @@ impl GPIE {
 /**
  - [0..=9] at `0x01600` + 0x4·n; read and write.*/
 /// - On 82575.
-/// - Source: linux e1000_regs.h; sdm-82575 5.14.
+/// - Source: linux e1000\_regs.h; sdm-82575 5.14.
 #[derive(Debug, Clone, Copy)]
 pub struct MSIXBM(());
 impl RegisterLongName for MSIXBM {}
@@ -911,15 +911,15 @@ impl Modify for MSIXBM {}
 impl MSIXBM {
     /// Receive queues.
     /**
- Bits 3:0; source: linux e1000_defines.h.*/
+ Bits 3:0; source: linux e1000\_defines.h.*/
     pub const RXQ: Field<u32, Self> = Field::new(0xf, 0);
     /// Transmit queues.
     /**
- Bits 11:8; source: linux e1000_defines.h.*/
+ Bits 11:8; source: linux e1000\_defines.h.*/
     pub const TXQ: Field<u32, Self> = Field::new(0xf, 8);
     /// TCP timer, without MSI-X.
     /**
- Bit 30; source: ds-i210 8.8.3; dpdk e1000_defines.h.*/
+ Bit 30; source: ds-i210 8.8.3; dpdk e1000\_defines.h.*/
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 30);
     /// A cause in ICR, without MSI-X; EICS cannot set it.
     /**
@@ -943,7 +943,7 @@ impl MSIXBM {
 /**
  - [0..=9] at `0x01680` + 0x4·n (82575, 82576, 82580, i350, i354); [0..=4] at `0x01680` + 0x4·n (i210, i211); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.8.14; sdm-82575 14.3.45; linux igb_main.c.
+/// - Source: ds-i210 8.8.14; sdm-82575 14.3.45; linux igb\_main.c.
 #[derive(Debug, Clone, Copy)]
 pub struct EITR(());
 impl RegisterLongName for EITR {}
@@ -972,7 +972,7 @@ impl EITR {
     pub const LL_COUNTER: Field<u32, Self> = Field::new(0x1f, 16);
     /// Time left; drivers write it like ITR.
     /**
- Bits 31:16; on 82575; source: linux igb_main.c.*/
+ Bits 31:16; on 82575; source: linux igb\_main.c.*/
     pub const COUNTER: Field<u32, Self> = Field::new(0xffff, 16);
     /// Time left; 0 fires at once.
     /**
@@ -980,7 +980,7 @@ impl EITR {
     pub const MODERATION_COUNTER: Field<u32, Self> = Field::new(0x3ff, 21);
     /// Keeps the counters at this write.
     /**
- Bit 31; on 82576, 82580, i350, i354, i210, i211; source: linux e1000_defines.h.*/
+ Bit 31; on 82576, 82580, i350, i354, i210, i211; source: linux e1000\_defines.h.*/
     pub const CNT_IGNR: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -1005,7 +1005,7 @@ impl EITR {
 /**
  - [0..=7] at `0x01700` + 0x4·n (82576); [0..=3] at `0x01700` + 0x4·n (82580, i350, i354); [0..=1] at `0x01700` + 0x4·n (i210); [0..=0] at `0x01700` + 0x4·n (i211); read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.8.15; linux e1000_regs.h; qemu igb_core.c.
+/// - Source: ds-i210 8.8.15; linux e1000\_regs.h; qemu igb\_core.c.
 #[derive(Debug, Clone, Copy)]
 pub struct IVAR(());
 impl RegisterLongName for IVAR {}
@@ -1084,7 +1084,7 @@ impl IVAR {
 /**
  - `0x01740`; read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.8.16; linux igb_main.c; qemu igb_core.c.
+/// - Source: ds-i210 8.8.16; linux igb\_main.c; qemu igb\_core.c.
 #[derive(Debug, Clone, Copy)]
 pub struct IVAR_MISC(());
 impl RegisterLongName for IVAR_MISC {}
@@ -1129,7 +1129,7 @@ impl IVAR_MISC {
 /**
  - `0x05b68`; writing 1 clears.*/
 /// - On all chips.
-/// - Source: ds-i210 8.9.6; dpdk e1000_regs.h.
+/// - Source: ds-i210 8.9.6; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PBACL(());
 impl RegisterLongName for PBACL {}

@@ -13,7 +13,7 @@ use tock_registers::fields::{Field, FieldValue};
 /**
  - `0x05820`; read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.22.5; i210-reg 8.22; linux e1000_defines.h.
+/// - Source: ds-i210 8.22.5; i210-reg 8.22; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MANC(());
 impl RegisterLongName for MANC {}
@@ -29,7 +29,7 @@ impl WriteClear for MANC {}
 impl MANC {
     /// SMBus on.
     /**
- Bit 0, read only; on 82575, 82576, 82580, i350, i354; source: linux e1000_defines.h.*/
+ Bit 0, read only; on 82575, 82576, 82580, i350, i354; source: linux e1000\_defines.h.*/
     pub const SMBUS_EN: Field<u32, Self> = Field::new(0x1, 0);
     /// Drops EtherType 0x8808.
     /**
@@ -37,7 +37,7 @@ impl MANC {
     pub const FC_DISCARD: Field<u32, Self> = Field::new(0x1, 0);
     /// ASF on.
     /**
- Bit 1, read only; on 82575, 82576, 82580, i350, i354; source: linux e1000_defines.h.*/
+ Bit 1, read only; on 82575, 82576, 82580, i350, i354; source: linux e1000\_defines.h.*/
     pub const ASF_EN: Field<u32, Self> = Field::new(0x1, 1);
     /// Drops EtherType 0x88F8.
     /**
@@ -45,7 +45,7 @@ impl MANC {
     pub const NCSI_DISCARD: Field<u32, Self> = Field::new(0x1, 1);
     /// ARP filtering.
     /**
- Bit 13; on 82575, 82576, 82580, i350, i354; source: dpdk e1000_defines.h.*/
+ Bit 13; on 82575, 82576, 82580, i350, i354; source: dpdk e1000\_defines.h.*/
     pub const ARP_EN: Field<u32, Self> = Field::new(0x1, 13);
     /// Firmware was reset.
     /**
@@ -69,11 +69,11 @@ impl MANC {
     pub const BLK_PHY_RST: Field<u32, Self> = Field::new(0x1, 18);
     /// Filters by MAC address.
     /**
- Bit 20; on 82575, 82576, 82580, i350, i354; source: linux e1000_defines.h.*/
+ Bit 20; on 82575, 82576, 82580, i350, i354; source: linux e1000\_defines.h.*/
     pub const EN_MAC_ADDR_FILTER: Field<u32, Self> = Field::new(0x1, 20);
     /// Management's packets go to the host as well.
     /**
- Bit 21; on 82575, 82576, 82580, i350, i354; source: dpdk e1000_defines.h.*/
+ Bit 21; on 82575, 82576, 82580, i350, i354; source: dpdk e1000\_defines.h.*/
     pub const EN_MNG2HOST: Field<u32, Self> = Field::new(0x1, 21);
     /// Only packets with a good checksum.
     /**
@@ -93,7 +93,7 @@ impl MANC {
     pub const NET_TYPE: Field<u32, Self> = Field::new(0x1, 26);
     /// The management controller may talk to the host.
     /**
- Bit 28; on i350, i354, i210, i211; source: linux e1000_defines.h; i210-reg 8.22.*/
+ Bit 28; on i350, i354, i210, i211; source: linux e1000\_defines.h; i210-reg 8.22.*/
     pub const EN_BMC2OS: Field<u32, Self> = Field::new(0x1, 28);
     /// The management controller may talk to the network.
     /**
@@ -208,7 +208,7 @@ impl METF {
 /**
  - `0x05860`; read and write.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: dpdk e1000_regs.h.
+/// - Source: dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MANC2H(());
 impl RegisterLongName for MANC2H {}
@@ -278,7 +278,7 @@ impl MSFM {
 /**
  - [0..=7] at `0x05890` + 0x4·n; read only.*/
 /// - On all chips.
-/// - Source: ds-i210 8.22.7; dpdk e1000_regs.h.
+/// - Source: ds-i210 8.22.7; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MDEF(());
 impl RegisterLongName for MDEF {}
@@ -480,7 +480,7 @@ impl MDEF_EXT {
 /**
  - [0..=447] at `0x08800` + 0x4·n; read and write.*/
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 10.8.2; dpdk e1000_regs.h.
+/// - Source: ds-i210 10.8.2; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct HOST_IF(());
 impl RegisterLongName for HOST_IF {}
@@ -557,7 +557,7 @@ impl HICR {
 /**
  - `0x08f0c`; read and write.*/
 /// - On i350, i354, i210, i211.
-/// - Source: dpdk e1000_regs.h; i210-reg.
+/// - Source: dpdk e1000\_regs.h; i210-reg.
 #[derive(Debug, Clone, Copy)]
 pub struct FWSTS(());
 impl RegisterLongName for FWSTS {}
@@ -831,7 +831,7 @@ impl<B: Bus> Regs<B> {
             None => None,
         }
     }
-    /// [`HICR`]: Host interface control; lock SW_FW_SYNC.SW_MNG first.
+    /// [`HICR`]: Host interface control; lock SW\_FW\_SYNC.SW\_MNG first.
     ///
     /// `None` where this chip has none.
     #[inline]

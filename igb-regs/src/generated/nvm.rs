@@ -13,7 +13,7 @@ use tock_registers::fields::{Field, FieldValue};
 /**
  - `0x00010` (82575, 82576, 82580, i350, i354); `0x00010` (i210, i211); read and write.*/
 /// - On all chips.
-/// - Source: dpdk e1000_defines.h; linux e1000_defines.h; sdm-82575 4.1.
+/// - Source: dpdk e1000\_defines.h; linux e1000\_defines.h; sdm-82575 4.1.
 #[derive(Debug, Clone, Copy)]
 pub struct EECD(());
 impl RegisterLongName for EECD {}
@@ -73,7 +73,7 @@ impl EECD {
     pub const SIZE_EX: Field<u32, Self> = Field::new(0xf, 11);
     /// Bit banging was blocked; must be cleared first.
     /**
- Bit 15, writing 1 clears; on 82580; source: dpdk e1000_nvm.c; intel-igb.*/
+ Bit 15, writing 1 clears; on 82580; source: dpdk e1000\_nvm.c; intel-igb.*/
     pub const BLOCKED: Field<u32, Self> = Field::new(0x1, 15);
     /// An operation was aborted.
     /**
@@ -110,7 +110,7 @@ impl EECD {
 /**
  - `0x00014` (82575, 82576, 82580, i350, i354); `0x00014` (i210, i211); read and write.*/
 /// - On all chips.
-/// - Source: i210-reg 8.4; sdm-82575 4.1; linux e1000_nvm.c.
+/// - Source: i210-reg 8.4; sdm-82575 4.1; linux e1000\_nvm.c.
 #[derive(Debug, Clone, Copy)]
 pub struct EERD(());
 impl RegisterLongName for EERD {}
@@ -145,7 +145,7 @@ impl EERD {
 /**
  - `0x0102c`; read and write.*/
 /// - On 82575.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct EEWR(());
 impl RegisterLongName for EEWR {}
@@ -186,7 +186,7 @@ impl EEWR {
 /**
  - `0x12018`; read and write.*/
 /// - On i210, i211.
-/// - Source: linux e1000_regs.h; i210-reg 8.4.
+/// - Source: linux e1000\_regs.h; i210-reg 8.4.
 #[derive(Debug, Clone, Copy)]
 pub struct SRWR(());
 impl RegisterLongName for SRWR {}
@@ -227,7 +227,7 @@ impl SRWR {
 /**
  - `0x0001c` (82575, 82576, 82580, i350, i354); `0x1201c` (i210, i211); read and write.*/
 /// - On all chips.
-/// - Source: dpdk e1000_regs.h; sdm-82575 4.2.
+/// - Source: dpdk e1000\_regs.h; sdm-82575 4.2.
 #[derive(Debug, Clone, Copy)]
 pub struct FLA(());
 impl RegisterLongName for FLA {}
@@ -251,7 +251,7 @@ impl FLA {
 /**
  - `0x01024` (82575, 82576, 82580, i350, i354); `0x12024` (i210, i211); read and write.*/
 /// - On all chips.
-/// - Source: dpdk e1000_regs.h; linux e1000_i210.c.
+/// - Source: dpdk e1000\_regs.h; linux e1000\_i210.c.
 #[derive(Debug, Clone, Copy)]
 pub struct EEARBC(());
 impl RegisterLongName for EEARBC {}
@@ -277,7 +277,7 @@ impl EEARBC {
 /**
  - `0x01010` (82575, 82576, 82580, i350, i354); `0x12030` (i210, i211); read and write.*/
 /// - On all chips.
-/// - Source: linux e1000_regs.h; dpdk e1000_defines.h.
+/// - Source: linux e1000\_regs.h; dpdk e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct EEMNGCTL(());
 impl RegisterLongName for EEMNGCTL {}
@@ -394,7 +394,7 @@ impl FLASHTIME {
 /**
  - `0x12038`; read and write.*/
 /// - On i210, i211.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct FLMNGCTL(());
 impl RegisterLongName for FLMNGCTL {}
@@ -418,7 +418,7 @@ impl FLMNGCTL {
 /**
  - `0x1203c`; read and write.*/
 /// - On i210, i211.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct FLMNGDATA(());
 impl RegisterLongName for FLMNGDATA {}
@@ -442,7 +442,7 @@ impl FLMNGDATA {
 /**
  - `0x12040`; read and write.*/
 /// - On i210, i211.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct FLMNGCNT(());
 impl RegisterLongName for FLMNGCNT {}
@@ -771,7 +771,7 @@ impl EEBLKEND {
 /**
  - [0..=63] at `0x12120` + 0x4·n; writing 1 sets.*/
 /// - On i210, i211.
-/// - Source: i210-summary; ds-i210 3.4; linux e1000_regs.h.
+/// - Source: i210-summary; ds-i210 3.4; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct INVM_DATA(());
 impl RegisterLongName for INVM_DATA {}
@@ -851,7 +851,7 @@ impl INVM_PROTECT {
 /**
  - `0x05b50`; read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.7.1; sdm-82575 14.8; linux e1000_defines.h.
+/// - Source: ds-i210 8.7.1; sdm-82575 14.8; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct SWSM(());
 impl RegisterLongName for SWSM {}
@@ -871,7 +871,7 @@ impl SWSM {
     pub const SWESMBI: Field<u32, Self> = Field::new(0x1, 1);
     /// Driver loaded.
     /**
- Bit 3; on 82575, 82576; source: dpdk e1000_defines.h.*/
+ Bit 3; on 82575, 82576; source: dpdk e1000\_defines.h.*/
     pub const DRV_LOAD: Field<u32, Self> = Field::new(0x1, 3);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5b50;
@@ -895,7 +895,7 @@ impl FWSM {
     pub const EEP_FW_SEMAPHORE: Field<u32, Self> = Field::new(0x1, 0);
     /// Firmware mode; 1 is ASF, or proxying on the I210.
     /**
- Bits 3:1; source: ds-i210 8.7.2; linux e1000_mac.h.*/
+ Bits 3:1; source: ds-i210 8.7.2; linux e1000\_mac.h.*/
     pub const FW_MODE: Field<u32, Self> = Field::new(0x7, 1);
     /// `FW_MODE` = 0.
     pub const FW_MODE_NONE: FieldValue<u32, Self> = FieldValue::<
@@ -928,7 +928,7 @@ impl FWSM {
     pub const EEP_RELOAD_IND: Field<u32, Self> = Field::new(0x1, 6);
     /// Firmware is ready and FW\_MODE is valid.
     /**
- Bit 15; source: ds-i210 8.7.2; dpdk e1000_manage.h.*/
+ Bit 15; source: ds-i210 8.7.2; dpdk e1000\_manage.h.*/
     pub const FW_VALID: Field<u32, Self> = Field::new(0x1, 15);
     /// Firmware resets; stops at 7.
     /**
@@ -957,7 +957,7 @@ impl FWSM {
 /**
  - `0x05b5c`; read and write.*/
 /// - On all chips.
-/// - Source: linux e1000_82575.c; ds-i210 8.7.3; sdm-82575 14.8.
+/// - Source: linux e1000\_82575.c; ds-i210 8.7.3; sdm-82575 14.8.
 #[derive(Debug, Clone, Copy)]
 pub struct SW_FW_SYNC(());
 impl RegisterLongName for SW_FW_SYNC {}
@@ -998,7 +998,7 @@ impl SW_FW_SYNC {
     pub const SW_MB: Field<u32, Self> = Field::new(0x1, 8);
     /// Software owns the host interface to firmware.
     /**
- Bit 10; source: dpdk e1000_defines.h.*/
+ Bit 10; source: dpdk e1000\_defines.h.*/
     pub const SW_MNG: Field<u32, Self> = Field::new(0x1, 10);
     /// Firmware owns the NVM.
     /**
@@ -1030,7 +1030,7 @@ impl SW_FW_SYNC {
     pub const FW_MB: Field<u32, Self> = Field::new(0x1, 24);
     /// Firmware owns the host interface.
     /**
- Bit 26; source: dpdk e1000_defines.h.*/
+ Bit 26; source: dpdk e1000\_defines.h.*/
     pub const FW_MNG: Field<u32, Self> = Field::new(0x1, 26);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5b5c;

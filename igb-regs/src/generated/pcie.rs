@@ -13,7 +13,7 @@ use tock_registers::fields::{Field, FieldValue};
 /**
  - `0x05b00`; read and write.*/
 /// - On all chips.
-/// - Source: linux e1000_defines.h; dpdk e1000_defines.h; ds-i210 8.6.1.
+/// - Source: linux e1000\_defines.h; dpdk e1000\_defines.h; ds-i210 8.6.1.
 #[derive(Debug, Clone, Copy)]
 pub struct GCR(());
 impl RegisterLongName for GCR {}
@@ -26,27 +26,27 @@ impl Modify for GCR {}
 impl GCR {
     /// No snoop of receive data.
     /**
- Bit 0; on 82575, 82576; source: dpdk e1000_defines.h.*/
+ Bit 0; on 82575, 82576; source: dpdk e1000\_defines.h.*/
     pub const RXD_NO_SNOOP: Field<u32, Self> = Field::new(0x1, 0);
     /// No snoop of receive descriptor writes.
     /**
- Bit 1; on 82575, 82576; source: dpdk e1000_defines.h.*/
+ Bit 1; on 82575, 82576; source: dpdk e1000\_defines.h.*/
     pub const RXDSCW_NO_SNOOP: Field<u32, Self> = Field::new(0x1, 1);
     /// No snoop of receive descriptor reads.
     /**
- Bit 2; on 82575, 82576; source: dpdk e1000_defines.h.*/
+ Bit 2; on 82575, 82576; source: dpdk e1000\_defines.h.*/
     pub const RXDSCR_NO_SNOOP: Field<u32, Self> = Field::new(0x1, 2);
     /// No snoop of transmit data.
     /**
- Bit 3; on 82575, 82576; source: dpdk e1000_defines.h.*/
+ Bit 3; on 82575, 82576; source: dpdk e1000\_defines.h.*/
     pub const TXD_NO_SNOOP: Field<u32, Self> = Field::new(0x1, 3);
     /// No snoop of transmit descriptor writes.
     /**
- Bit 4; on 82575, 82576; source: dpdk e1000_defines.h.*/
+ Bit 4; on 82575, 82576; source: dpdk e1000\_defines.h.*/
     pub const TXDSCW_NO_SNOOP: Field<u32, Self> = Field::new(0x1, 4);
     /// No snoop of transmit descriptor reads.
     /**
- Bit 5; on 82575, 82576; source: dpdk e1000_defines.h.*/
+ Bit 5; on 82575, 82576; source: dpdk e1000\_defines.h.*/
     pub const TXDSCR_NO_SNOOP: Field<u32, Self> = Field::new(0x1, 5);
     /// Completion timeout; 0 is the default.
     /**
@@ -72,7 +72,7 @@ impl GCR {
 /**
  - `0x05b10`; read and write.*/
 /// - On all chips.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct GSCL_1(());
 impl RegisterLongName for GSCL_1 {}
@@ -90,7 +90,7 @@ impl GSCL_1 {
 /**
  - `0x05b14`; read and write.*/
 /// - On all chips.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct GSCL_2(());
 impl RegisterLongName for GSCL_2 {}
@@ -137,7 +137,7 @@ impl GSCN {
 /**
  - `0x05b30`; read and write.*/
 /// - On all chips.
-/// - Source: linux e1000_mac.h; i210-summary.
+/// - Source: linux e1000\_mac.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct FACTPS(());
 impl RegisterLongName for FACTPS {}
@@ -150,7 +150,7 @@ impl Modify for FACTPS {}
 impl FACTPS {
     /// Manageability's clock is gated.
     /**
- Bit 29, read only; source: linux e1000_mac.h.*/
+ Bit 29, read only; source: linux e1000\_mac.h.*/
     pub const MNGCG: Field<u32, Self> = Field::new(0x1, 29);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5b30;
@@ -159,7 +159,7 @@ impl FACTPS {
 /**
  - `0x05b44`; read and write.*/
 /// - On 82575.
-/// - Source: linux e1000_82575.c.
+/// - Source: linux e1000\_82575.c.
 #[derive(Debug, Clone, Copy)]
 pub struct GIOCTL(());
 impl RegisterLongName for GIOCTL {}
@@ -195,7 +195,7 @@ impl GIOCTL {
 /**
  - `0x05b48`; read and write.*/
 /// - On 82575.
-/// - Source: linux e1000_82575.c.
+/// - Source: linux e1000\_82575.c.
 #[derive(Debug, Clone, Copy)]
 pub struct CCMCTL(());
 impl RegisterLongName for CCMCTL {}
@@ -231,7 +231,7 @@ impl CCMCTL {
 /**
  - `0x05b4c`; read and write.*/
 /// - On 82575.
-/// - Source: linux e1000_82575.c.
+/// - Source: linux e1000\_82575.c.
 #[derive(Debug, Clone, Copy)]
 pub struct SCCTL(());
 impl RegisterLongName for SCCTL {}
@@ -267,7 +267,7 @@ impl SCCTL {
 /**
  - `0x05b48`; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: dpdk e1000_regs.h.
+/// - Source: dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PPHY_CTRL(());
 impl RegisterLongName for PPHY_CTRL {}
@@ -361,7 +361,7 @@ impl GCR_EXT {
 /**
  - `0x05b78`; read only.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: dpdk e1000_regs.h.
+/// - Source: dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct UFUSE(());
 impl RegisterLongName for UFUSE {}
@@ -577,7 +577,7 @@ impl PCIEECCCTL {
 /**
  - `0x05ba8`; writing 1 clears.*/
 /// - On i350, i354, i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PCIEERRSTS(());
 impl RegisterLongName for PCIEERRSTS {}
@@ -625,7 +625,7 @@ impl PCIEECCSTS {
 /**
  - `0x05bb8`; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.26.1; linux e1000_defines.h.
+/// - Source: ds-i210 8.26.1; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PCIEMISC(());
 impl RegisterLongName for PCIEMISC {}
@@ -655,7 +655,7 @@ impl PCIEMISC {
 /**
  - `0x05bf4`; a read clears it.*/
 /// - On i210, i211.
-/// - Source: i210-summary; linux igb_ethtool.c.
+/// - Source: i210-summary; linux igb\_ethtool.c.
 #[derive(Debug, Clone, Copy)]
 pub struct RR2DCDELAY(());
 impl RegisterLongName for RR2DCDELAY {}
@@ -677,7 +677,7 @@ impl RR2DCDELAY {
 /**
  - `0x05bfc`; read and write.*/
 /// - On i350, i354, i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct BARCTRL(());
 impl RegisterLongName for BARCTRL {}
@@ -690,11 +690,11 @@ impl Modify for BARCTRL {}
 impl BARCTRL {
     /// Size of the flash in the BAR.
     /**
- Bits 10:8; source: dpdk e1000_regs.h.*/
+ Bits 10:8; source: dpdk e1000\_regs.h.*/
     pub const FLSIZE: Field<u32, Self> = Field::new(0x7, 8);
     /// Size of the registers in the BAR.
     /**
- Bit 13; source: dpdk e1000_regs.h.*/
+ Bit 13; source: dpdk e1000\_regs.h.*/
     pub const CSRSIZE: Field<u32, Self> = Field::new(0x1, 13);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]

@@ -13,7 +13,7 @@ use tock_registers::fields::{Field, FieldValue};
 /**
  - `0x04200`; read and write.*/
 /// - On 82575, 82576, 82580, i350, i354, i210.
-/// - Source: linux e1000_defines.h; qemu igb_regs.h.
+/// - Source: linux e1000\_defines.h; qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PCS_CFG0(());
 impl RegisterLongName for PCS_CFG0 {}
@@ -26,7 +26,7 @@ impl Modify for PCS_CFG0 {}
 impl PCS_CFG0 {
     /// Ignore signal detect.
     /**
- Bit 0; source: qemu igb_regs.h.*/
+ Bit 0; source: qemu igb\_regs.h.*/
     pub const IGN_SD: Field<u32, Self> = Field::new(0x1, 0);
     /// PCS on.
     /**
@@ -50,7 +50,7 @@ impl PCS_CFG0 {
 /**
  - `0x04208`; read and write.*/
 /// - On 82575, 82576, 82580, i350, i354, i210.
-/// - Source: linux e1000_defines.h; dpdk e1000_defines.h.
+/// - Source: linux e1000\_defines.h; dpdk e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PCS_LCTL(());
 impl RegisterLongName for PCS_LCTL {}
@@ -122,7 +122,7 @@ impl PCS_LCTL {
 /**
  - `0x0420c`; read only.*/
 /// - On 82575, 82576, 82580, i350, i354, i210.
-/// - Source: linux e1000_defines.h; dpdk e1000_defines.h.
+/// - Source: linux e1000\_defines.h; dpdk e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PCS_LSTAT(());
 impl RegisterLongName for PCS_LSTAT {}
@@ -222,7 +222,7 @@ impl PCS_DBG1 {
 /**
  - `0x04218`; read and write.*/
 /// - On 82575, 82576, 82580, i350, i354, i210.
-/// - Source: ds-i210 8.17.4; linux e1000_defines.h.
+/// - Source: ds-i210 8.17.4; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PCS_ANADV(());
 impl RegisterLongName for PCS_ANADV {}
@@ -235,11 +235,11 @@ impl Modify for PCS_ANADV {}
 impl PCS_ANADV {
     /// Symmetric pause.
     /**
- Bit 7; source: linux e1000_defines.h.*/
+ Bit 7; source: linux e1000\_defines.h.*/
     pub const PAUSE: Field<u32, Self> = Field::new(0x1, 7);
     /// Asymmetric pause.
     /**
- Bit 8; source: linux e1000_defines.h.*/
+ Bit 8; source: linux e1000\_defines.h.*/
     pub const ASM_DIR: Field<u32, Self> = Field::new(0x1, 8);
     /// Remote fault.
     /**

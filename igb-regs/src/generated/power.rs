@@ -13,7 +13,7 @@ use tock_registers::fields::{Field, FieldValue};
 /**
  - `0x00e30`; read and write.*/
 /// - On i350, i354, i210, i211.
-/// - Source: linux e1000_defines.h; dpdk e1000_defines.h; ds-i210 8.25.12.
+/// - Source: linux e1000\_defines.h; dpdk e1000\_defines.h; ds-i210 8.25.12.
 #[derive(Debug, Clone, Copy)]
 pub struct EEER(());
 impl RegisterLongName for EEER {}
@@ -46,11 +46,11 @@ impl EEER {
     pub const EEE_NEG: Field<u32, Self> = Field::new(0x1, 29);
     /// Receive idles.
     /**
- Bit 30, read only; source: dpdk e1000_defines.h.*/
+ Bit 30, read only; source: dpdk e1000\_defines.h.*/
     pub const RX_LPI_STATUS: Field<u32, Self> = Field::new(0x1, 30);
     /// Transmit idles.
     /**
- Bit 31, read only; source: dpdk e1000_defines.h.*/
+ Bit 31, read only; source: dpdk e1000\_defines.h.*/
     pub const TX_LPI_STATUS: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -65,7 +65,7 @@ impl EEER {
 /**
  - `0x00e34`; read and write.*/
 /// - On i350, i354.
-/// - Source: linux e1000_defines.h.
+/// - Source: linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct EEE_SU(());
 impl RegisterLongName for EEE_SU {}
@@ -93,7 +93,7 @@ impl EEE_SU {
 /**
  - `0x00e38`; read and write.*/
 /// - On i350, i354, i210, i211.
-/// - Source: linux e1000_defines.h; ds-i210 8.27.1.
+/// - Source: linux e1000\_defines.h; ds-i210 8.27.1.
 #[derive(Debug, Clone, Copy)]
 pub struct IPCNFG(());
 impl RegisterLongName for IPCNFG {}
@@ -125,7 +125,7 @@ impl IPCNFG {
 /**
  - `0x02508`; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.25.1; linux e1000_defines.h.
+/// - Source: ds-i210 8.25.1; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DMACR(());
 impl RegisterLongName for DMACR {}
@@ -139,15 +139,15 @@ impl Modify for DMACR {}
 impl DMACR {
     /// Watchdog timer.
     /**
- Bits 13:0; source: linux e1000_defines.h.*/
+ Bits 13:0; source: linux e1000\_defines.h.*/
     pub const DMACWT: Field<u32, Self> = Field::new(0x3fff, 0);
     /// Watchdog of traffic from management controller to host.
     /**
- Bit 15; source: linux e1000_defines.h.*/
+ Bit 15; source: linux e1000\_defines.h.*/
     pub const DC_BMC2OSW_EN: Field<u32, Self> = Field::new(0x1, 15);
     /// Receive buffer level that ends it, in KB.
     /**
- Bits 23:16; source: linux e1000_defines.h.*/
+ Bits 23:16; source: linux e1000\_defines.h.*/
     pub const DMACTHR: Field<u32, Self> = Field::new(0xff, 16);
     /// Ends it once.
     /**
@@ -179,7 +179,7 @@ impl DMACR {
     >::new(0x3, 26, 3);
     /// Link power state while coalescing; write 3.
     /**
- Bits 29:28; source: linux e1000_defines.h; ds-i210 8.25.1.*/
+ Bits 29:28; source: linux e1000\_defines.h; ds-i210 8.25.1.*/
     pub const DMAC_LX: Field<u32, Self> = Field::new(0x3, 28);
     /// On.
     /**
@@ -200,7 +200,7 @@ impl DMACR {
 /**
  - `0x03550` (i350, i354); `0x03550`, reset `0x000000e4` (i210, i211); read and write.*/
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.25.2; linux e1000_defines.h.
+/// - Source: ds-i210 8.25.2; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DMCTXTH(());
 impl RegisterLongName for DMCTXTH {}
@@ -228,7 +228,7 @@ impl DMCTXTH {
 /**
  - `0x02514` (i350, i354); `0x02514`, reset `0x00000020` (i210, i211); read and write.*/
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.25.4; linux e1000_defines.h.
+/// - Source: ds-i210 8.25.4; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DMCTLX(());
 impl RegisterLongName for DMCTLX {}
@@ -292,7 +292,7 @@ impl DMCMNGTH {
 /**
  - `0x05dd0`; read and write.*/
 /// - On i350, i354.
-/// - Source: linux e1000_defines.h.
+/// - Source: linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DMCRTRH(());
 impl RegisterLongName for DMCRTRH {}
@@ -324,7 +324,7 @@ impl DMCRTRH {
 /**
  - `0x05dd4`; read only.*/
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.25.5; linux e1000_defines.h.
+/// - Source: ds-i210 8.25.5; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DMCCNT(());
 impl RegisterLongName for DMCCNT {}
@@ -372,7 +372,7 @@ impl DMACTC {
 /**
  - `0x02170`; read and write.*/
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.25.6; linux e1000_defines.h.
+/// - Source: ds-i210 8.25.6; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct FCRTC(());
 impl RegisterLongName for FCRTC {}
@@ -436,7 +436,7 @@ impl DOBFFCTL {
 /**
  - `0x001a0` (i350, i354); `0x001a0`, reset `0x00000018` (i210, i211); read and write.*/
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.25.11; dpdk e1000_regs.h.
+/// - Source: ds-i210 8.25.11; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct LTRC(());
 impl RegisterLongName for LTRC {}
@@ -480,7 +480,7 @@ impl LTRC {
 /**
  - `0x05bb0` (i350, i354); `0x05bb0`, reset `0x00000c05` (i210, i211); read and write.*/
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.25.9; dpdk e1000_regs.h.
+/// - Source: ds-i210 8.25.9; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct LTRMINV(());
 impl RegisterLongName for LTRMINV {}
@@ -530,7 +530,7 @@ impl LTRMINV {
 /**
  - `0x05bb4` (i350, i354); `0x05bb4`, reset `0x00000c05` (i210, i211); read and write.*/
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.25.10; dpdk e1000_regs.h.
+/// - Source: ds-i210 8.25.10; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct LTRMAXV(());
 impl RegisterLongName for LTRMAXV {}
@@ -580,7 +580,7 @@ impl LTRMAXV {
 /**
  - `0x08100`; read only.*/
 /// - On i350.
-/// - Source: linux e1000_regs.h, igb_hwmon.c.
+/// - Source: linux e1000\_regs.h, igb\_hwmon.c.
 #[derive(Debug, Clone, Copy)]
 pub struct THMJT(());
 impl RegisterLongName for THMJT {}
@@ -602,7 +602,7 @@ impl THMJT {
 /**
  - `0x08104`; read and write.*/
 /// - On i350.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct THLOWTC(());
 impl RegisterLongName for THLOWTC {}
@@ -626,7 +626,7 @@ impl THLOWTC {
 /**
  - `0x08108`; read and write.*/
 /// - On i350.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct THMIDTC(());
 impl RegisterLongName for THMIDTC {}
@@ -650,7 +650,7 @@ impl THMIDTC {
 /**
  - `0x0810c`; read and write.*/
 /// - On i350.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct THHIGHTC(());
 impl RegisterLongName for THHIGHTC {}
@@ -674,7 +674,7 @@ impl THHIGHTC {
 /**
  - `0x08110`; read only.*/
 /// - On i350.
-/// - Source: linux e1000_defines.h; dpdk e1000_defines.h.
+/// - Source: linux e1000\_defines.h; dpdk e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct THSTAT(());
 impl RegisterLongName for THSTAT {}
@@ -693,15 +693,15 @@ impl THSTAT {
     pub const LINK_THROTTLE: Field<u32, Self> = Field::new(0x1, 1);
     /// High threshold.
     /**
- Bit 13; source: dpdk e1000_defines.h.*/
+ Bit 13; source: dpdk e1000\_defines.h.*/
     pub const HIGH_EVENT: Field<u32, Self> = Field::new(0x1, 13);
     /// Middle threshold.
     /**
- Bit 21; source: dpdk e1000_defines.h.*/
+ Bit 21; source: dpdk e1000\_defines.h.*/
     pub const MID_EVENT: Field<u32, Self> = Field::new(0x1, 21);
     /// Low threshold.
     /**
- Bit 29; source: dpdk e1000_defines.h.*/
+ Bit 29; source: dpdk e1000\_defines.h.*/
     pub const LOW_EVENT: Field<u32, Self> = Field::new(0x1, 29);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]

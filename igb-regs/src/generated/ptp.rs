@@ -13,7 +13,7 @@ use tock_registers::fields::{Field, FieldValue};
 /**
  - `0x0b600`; read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 p348; linux igb_ptp.c.
+/// - Source: ds-i210 p348; linux igb\_ptp.c.
 #[derive(Debug, Clone, Copy)]
 pub struct SYSTIML(());
 impl RegisterLongName for SYSTIML {}
@@ -42,7 +42,7 @@ impl SYSTIML {
 /**
  - `0x0b604`; read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.15.9; linux igb_ptp.c.
+/// - Source: ds-i210 8.15.9; linux igb\_ptp.c.
 #[derive(Debug, Clone, Copy)]
 pub struct SYSTIMH(());
 impl RegisterLongName for SYSTIMH {}
@@ -71,7 +71,7 @@ impl SYSTIMH {
 /**
  - `0x0b6f8`; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 p348; linux igb_ptp.c.
+/// - Source: ds-i210 p348; linux igb\_ptp.c.
 #[derive(Debug, Clone, Copy)]
 pub struct SYSTIMR(());
 impl RegisterLongName for SYSTIMR {}
@@ -125,7 +125,7 @@ impl SYSTIMTM {
 /**
  - `0x0b608`; read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.15.11; linux igb_ptp.c; dpdk e1000_defines.h.
+/// - Source: ds-i210 8.15.11; linux igb\_ptp.c; dpdk e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TIMINCA(());
 impl RegisterLongName for TIMINCA {}
@@ -138,7 +138,7 @@ impl Modify for TIMINCA {}
 impl TIMINCA {
     /// Added at each step.
     /**
- Bits 23:0; on 82576; source: linux igb_ptp.c; dpdk e1000_defines.h.*/
+ Bits 23:0; on 82576; source: linux igb\_ptp.c; dpdk e1000\_defines.h.*/
     pub const INCREMENT: Field<u32, Self> = Field::new(0xffffff, 0);
     /// Deviation per 8 ns tick in units of 2^-32 ns.
     /**
@@ -146,7 +146,7 @@ impl TIMINCA {
     pub const INCVALUE: Field<u32, Self> = Field::new(0x7fffffff, 0);
     /// Length of a step.
     /**
- Bits 31:24; on 82576; source: linux igb_ptp.c; dpdk e1000_defines.h.*/
+ Bits 31:24; on 82576; source: linux igb\_ptp.c; dpdk e1000\_defines.h.*/
     pub const PERIOD: Field<u32, Self> = Field::new(0xff, 24);
     /// Subtract rather than add.
     /**
@@ -202,7 +202,7 @@ impl TIMADJ {
 /**
  - `0x0b614`; read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_defines.h; i210-summary.
+/// - Source: linux e1000\_defines.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct TSYNCTXCTL(());
 impl RegisterLongName for TSYNCTXCTL {}
@@ -239,7 +239,7 @@ impl TSYNCTXCTL {
 /**
  - `0x0b618`; read only.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux igb_ptp.c; i210-summary.
+/// - Source: linux igb\_ptp.c; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct TXSTMPL(());
 impl RegisterLongName for TXSTMPL {}
@@ -266,7 +266,7 @@ impl TXSTMPL {
 /**
  - `0x0b61c`; read only.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux igb_ptp.c; i210-summary.
+/// - Source: linux igb\_ptp.c; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct TXSTMPH(());
 impl RegisterLongName for TXSTMPH {}
@@ -293,7 +293,7 @@ impl TXSTMPH {
 /**
  - `0x0b620`; read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.15.1; linux e1000_defines.h.
+/// - Source: ds-i210 8.15.1; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TSYNCRXCTL(());
 impl RegisterLongName for TSYNCRXCTL {}
@@ -356,7 +356,7 @@ impl TSYNCRXCTL {
 /**
  - `0x0b624`; read only.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.15.2; linux igb_ptp.c.
+/// - Source: ds-i210 8.15.2; linux igb\_ptp.c.
 #[derive(Debug, Clone, Copy)]
 pub struct RXSTMPL(());
 impl RegisterLongName for RXSTMPL {}
@@ -383,7 +383,7 @@ impl RXSTMPL {
 /**
  - `0x0b628`; read only.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.15.3; linux igb_ptp.c.
+/// - Source: ds-i210 8.15.3; linux igb\_ptp.c.
 #[derive(Debug, Clone, Copy)]
 pub struct RXSTMPH(());
 impl RegisterLongName for RXSTMPH {}
@@ -410,7 +410,7 @@ impl RXSTMPH {
 /**
  - `0x0b62c`; read only.*/
 /// - On 82576, 82580, i350, i354.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RXSATRL(());
 impl RegisterLongName for RXSATRL {}
@@ -432,7 +432,7 @@ impl RXSATRL {
 /**
  - `0x0b630`; read only.*/
 /// - On 82576, 82580, i350, i354.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RXSATRH(());
 impl RegisterLongName for RXSATRH {}
@@ -454,7 +454,7 @@ impl RXSATRH {
 /**
  - `0x05f50`; read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_defines.h; ds-i210 p354.
+/// - Source: linux e1000\_defines.h; ds-i210 p354.
 #[derive(Debug, Clone, Copy)]
 pub struct TSYNCRXCFG(());
 impl RegisterLongName for TSYNCRXCFG {}
@@ -563,7 +563,7 @@ impl TSYNCRXCFG {
 /**
  - `0x0b640`; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_defines.h.
+/// - Source: linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TSAUXC(());
 impl RegisterLongName for TSAUXC {}
@@ -645,7 +645,7 @@ impl TSAUXC {
 /**
  - `0x0b644`; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TRGTTIML0(());
 impl RegisterLongName for TRGTTIML0 {}
@@ -671,7 +671,7 @@ impl TRGTTIML0 {
 /**
  - `0x0b648`; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TRGTTIMH0(());
 impl RegisterLongName for TRGTTIMH0 {}
@@ -697,7 +697,7 @@ impl TRGTTIMH0 {
 /**
  - `0x0b64c`; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TRGTTIML1(());
 impl RegisterLongName for TRGTTIML1 {}
@@ -723,7 +723,7 @@ impl TRGTTIML1 {
 /**
  - `0x0b650`; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TRGTTIMH1(());
 impl RegisterLongName for TRGTTIMH1 {}
@@ -749,7 +749,7 @@ impl TRGTTIMH1 {
 /**
  - `0x0b654`; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux igb_ptp.c; i210-summary.
+/// - Source: linux igb\_ptp.c; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct FREQOUT0(());
 impl RegisterLongName for FREQOUT0 {}
@@ -775,7 +775,7 @@ impl FREQOUT0 {
 /**
  - `0x0b658`; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux igb_ptp.c; i210-summary.
+/// - Source: linux igb\_ptp.c; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct FREQOUT1(());
 impl RegisterLongName for FREQOUT1 {}
@@ -801,7 +801,7 @@ impl FREQOUT1 {
 /**
  - `0x0b65c`; read only.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 p352; linux e1000_regs.h.
+/// - Source: ds-i210 p352; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct AUXSTMPL0(());
 impl RegisterLongName for AUXSTMPL0 {}
@@ -825,7 +825,7 @@ impl AUXSTMPL0 {
 /**
  - `0x0b660`; read only.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 p352; linux e1000_regs.h.
+/// - Source: ds-i210 p352; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct AUXSTMPH0(());
 impl RegisterLongName for AUXSTMPH0 {}
@@ -849,7 +849,7 @@ impl AUXSTMPH0 {
 /**
  - `0x0b664`; read only.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct AUXSTMPL1(());
 impl RegisterLongName for AUXSTMPL1 {}
@@ -873,7 +873,7 @@ impl AUXSTMPL1 {
 /**
  - `0x0b668`; read only.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct AUXSTMPH1(());
 impl RegisterLongName for AUXSTMPH1 {}
@@ -897,7 +897,7 @@ impl AUXSTMPH1 {
 /**
  - `0x0b66c`; a read or writing 1 clears.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_defines.h; i210-summary.
+/// - Source: linux e1000\_defines.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct TSICR(());
 impl RegisterLongName for TSICR {}
@@ -955,7 +955,7 @@ impl TSICR {
 /**
  - `0x0b674`; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_defines.h; i210-summary.
+/// - Source: linux e1000\_defines.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct TSIM(());
 impl RegisterLongName for TSIM {}
@@ -1013,7 +1013,7 @@ impl TSIM {
 /**
  - `0x0003c`; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_defines.h; i210-summary.
+/// - Source: linux e1000\_defines.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct TSSDP(());
 impl RegisterLongName for TSSDP {}
@@ -1424,7 +1424,7 @@ impl<B: Bus> Regs<B> {
             None => None,
         }
     }
-    /// [`TSICR`]: Clock causes, which together are ICR.TIME_SYNC; the 82580 clears them only on write.
+    /// [`TSICR`]: Clock causes, which together are ICR.TIME\_SYNC; the 82580 clears them only on write.
     ///
     /// `None` where this chip has none.
     #[inline]

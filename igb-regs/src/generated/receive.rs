@@ -13,7 +13,7 @@ use tock_registers::fields::{Field, FieldValue};
 /**
  - `0x00100`; read and write.*/
 /// - On all chips.
-/// - Source: i210-reg 8.10.1; linux e1000_defines.h; ds-i210 p252.
+/// - Source: i210-reg 8.10.1; linux e1000\_defines.h; ds-i210 p252.
 #[derive(Debug, Clone, Copy)]
 pub struct RCTL(());
 impl RegisterLongName for RCTL {}
@@ -124,7 +124,7 @@ impl RCTL {
 /**
  - `0x05004` (82575, 82580, i350, i354, i210, i211); `0x05004`, reset `0x00002600` (82576); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 7.1.1.4; linux igb_main.c.
+/// - Source: ds-i210 7.1.1.4; linux igb\_main.c.
 #[derive(Debug, Clone, Copy)]
 pub struct RLPML(());
 impl RegisterLongName for RLPML {}
@@ -142,7 +142,7 @@ impl RLPML {
 /**
  - `0x02404`, reset `0x00000040` (82576); `0x02404` (82580, i350, i354); `0x02404`, reset `0x000000a2` (i210, i211); read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_82575.c; ds-i210 p150.
+/// - Source: linux e1000\_82575.c; ds-i210 p150.
 #[derive(Debug, Clone, Copy)]
 pub struct RXPBS(());
 impl RegisterLongName for RXPBS {}
@@ -155,7 +155,7 @@ impl Modify for RXPBS {}
 impl RXPBS {
     /// Size by number.
     /**
- Bits 3:0; on 82580, i350, i354; source: linux e1000_82575.c.*/
+ Bits 3:0; on 82580, i350, i354; source: linux e1000\_82575.c.*/
     pub const INDEX: Field<u32, Self> = Field::new(0xf, 0);
     /// `INDEX` = 0.
     pub const INDEX_KB36: FieldValue<u32, Self> = FieldValue::<
@@ -202,19 +202,19 @@ impl RXPBS {
     >::new(0xf, 0, 10);
     /// Size in KB.
     /**
- Bits 5:0; on i210, i211; source: linux e1000_defines.h; ds-i210 p150.*/
+ Bits 5:0; on i210, i211; source: linux e1000\_defines.h; ds-i210 p150.*/
     pub const RXPBSIZE: Field<u32, Self> = Field::new(0x3f, 0);
     /// Size in KB.
     /**
- Bits 6:0; on 82576; source: linux e1000_82575.h.*/
+ Bits 6:0; on 82576; source: linux e1000\_82575.h.*/
     pub const PBSIZE: Field<u32, Self> = Field::new(0x7f, 0);
     /// Buffer from management controller to host in KB.
     /**
- Bits 11:6; on i210, i211; source: ds-i210 p150; linux e1000_defines.h.*/
+ Bits 11:6; on i210, i211; source: ds-i210 p150; linux e1000\_defines.h.*/
     pub const BMC2OSPBSIZE: Field<u32, Self> = Field::new(0x3f, 6);
     /// Time stamps travel with packets in the buffer.
     /**
- Bit 31; on 82580, i350, i354, i210, i211; source: linux e1000_defines.h; ds-i210 7.1.6.*/
+ Bit 31; on 82580, i350, i354, i210, i211; source: linux e1000\_defines.h; ds-i210 7.1.6.*/
     pub const CFG_TS_EN: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -234,7 +234,7 @@ impl RXPBS {
 /**
  - `0x01000`; read and write.*/
 /// - On 82575.
-/// - Source: linux igb_main.c.
+/// - Source: linux igb\_main.c.
 #[derive(Debug, Clone, Copy)]
 pub struct PBA(());
 impl RegisterLongName for PBA {}
@@ -258,7 +258,7 @@ impl PBA {
 /**
  - `0x01008`; read and write.*/
 /// - On 82575.
-/// - Source: linux e1000_regs.h, chips not said.
+/// - Source: linux e1000\_regs.h, chips not said.
 #[derive(Debug, Clone, Copy)]
 pub struct PBS(());
 impl RegisterLongName for PBS {}
@@ -282,7 +282,7 @@ impl PBS {
 /**
  - [0..=3] at `0x02800` + 0x100·n (82575); [0..=3] at `0x02800` + 0x100·n, [4..=15] at `0x0c100` + 0x40·n (82576); [0..=3] at `0x02800` + 0x100·n, [4..=7] at `0x0c100` + 0x40·n (82580, i350, i354); [0..=3] at `0x02800` + 0x100·n (i210); [0..=1] at `0x02800` + 0x100·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.10.4; linux e1000_regs.h.
+/// - Source: ds-i210 8.10.4; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RDBAL(());
 impl RegisterLongName for RDBAL {}
@@ -334,7 +334,7 @@ impl RDBAL {
 /**
  - [0..=3] at `0x02804` + 0x100·n (82575); [0..=3] at `0x02804` + 0x100·n, [4..=15] at `0x0c104` + 0x40·n (82576); [0..=3] at `0x02804` + 0x100·n, [4..=7] at `0x0c104` + 0x40·n (82580, i350, i354); [0..=3] at `0x02804` + 0x100·n (i210); [0..=1] at `0x02804` + 0x100·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.10.5; linux e1000_regs.h.
+/// - Source: ds-i210 8.10.5; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RDBAH(());
 impl RegisterLongName for RDBAH {}
@@ -434,7 +434,7 @@ impl RDLEN {
 /**
  - [0..=3] at `0x0280c` + 0x100·n (82575); [0..=3] at `0x0280c` + 0x100·n, [4..=15] at `0x0c10c` + 0x40·n (82576); [0..=3] at `0x0280c` + 0x100·n, [4..=7] at `0x0c10c` + 0x40·n (82580, i350, i354); [0..=3] at `0x0280c` + 0x100·n (i210); [0..=1] at `0x0280c` + 0x100·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: i210-reg 8.10; ds-i210 p265; linux e1000_82575.h.
+/// - Source: i210-reg 8.10; ds-i210 p265; linux e1000\_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct SRRCTL(());
 impl RegisterLongName for SRRCTL {}
@@ -463,7 +463,7 @@ impl SRRCTL {
     pub const RDMTS: Field<u32, Self> = Field::new(0x1f, 20);
     /// Descriptor type.
     /**
- Bits 27:25; source: dpdk e1000_82575.h; linux.*/
+ Bits 27:25; source: dpdk e1000\_82575.h; linux.*/
     pub const DESCTYPE: Field<u32, Self> = Field::new(0x7, 25);
     /// `DESCTYPE` = 0.
     pub const DESCTYPE_LEGACY: FieldValue<u32, Self> = FieldValue::<
@@ -497,7 +497,7 @@ impl SRRCTL {
     >::new(0x7, 25, 5);
     /// Puts a 16-byte time stamp before the packet.
     /**
- Bit 30; on 82580, i350, i354, i210, i211; source: linux e1000_82575.h; i210-reg.*/
+ Bit 30; on 82580, i350, i354, i210, i211; source: linux e1000\_82575.h; i210-reg.*/
     pub const TIMESTAMP: Field<u32, Self> = Field::new(0x1, 30);
     /// Drops packets when no descriptor is free, rather than hold up other queues.
     /**
@@ -644,7 +644,7 @@ impl RDT {
 /**
  - [0..=3] at `0x02828` + 0x100·n (82575); [0..=3] at `0x02828` + 0x100·n, [4..=15] at `0x0c128` + 0x40·n (82576); [0..=3] at `0x02828` + 0x100·n, [4..=7] at `0x0c128` + 0x40·n (82580, i350, i354); [0..=3] at `0x02828` + 0x100·n, reset `0x00010a0c` (i210); [0..=1] at `0x02828` + 0x100·n, reset `0x00010a0c` (i211); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.10.9; i210-reg 8.10.9; linux igb_main.c.
+/// - Source: ds-i210 8.10.9; i210-reg 8.10.9; linux igb\_main.c.
 #[derive(Debug, Clone, Copy)]
 pub struct RXDCTL(());
 impl RegisterLongName for RXDCTL {}
@@ -673,7 +673,7 @@ impl RXDCTL {
     pub const ENABLE: Field<u32, Self> = Field::new(0x1, 25);
     /// Writes back at once.
     /**
- Bit 26; source: i210-reg 8.10.9; dpdk e1000_82575.h.*/
+ Bit 26; source: i210-reg 8.10.9; dpdk e1000\_82575.h.*/
     pub const SWFLSH: Field<u32, Self> = Field::new(0x1, 26);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -712,7 +712,7 @@ impl RXDCTL {
 /**
  - [0..=3] at `0x02814` + 0x100·n (82575); [0..=3] at `0x02814` + 0x100·n, [4..=15] at `0x0c114` + 0x40·n (82576); [0..=3] at `0x02814` + 0x100·n, [4..=7] at `0x0c114` + 0x40·n (82580, i350, i354); [0..=3] at `0x02814` + 0x100·n (i210); [0..=1] at `0x02814` + 0x100·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: linux e1000_82575.h; ds-i210 8.13.1.
+/// - Source: linux e1000\_82575.h; ds-i210 8.13.1.
 #[derive(Debug, Clone, Copy)]
 pub struct RXCTL(());
 impl RegisterLongName for RXCTL {}
@@ -784,7 +784,7 @@ impl RXCTL {
 /**
  - [0..=3] at `0x02830` + 0x100·n, [4..=15] at `0x0c130` + 0x40·n (82576); [0..=3] at `0x02830` + 0x100·n, [4..=7] at `0x0c130` + 0x40·n (82580, i350, i354); [0..=3] at `0x02830` + 0x100·n (i210); [0..=1] at `0x02830` + 0x100·n (i211); read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux igb_main.c; i210-summary; dpdk e1000_regs.h.
+/// - Source: linux igb\_main.c; i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RQDPC(());
 impl RegisterLongName for RQDPC {}
@@ -836,7 +836,7 @@ impl RQDPC {
 /**
  - [0..=7] at `0x0c038` + 0x40·n (i350, i354); [0..=3] at `0x0c038` + 0x40·n (i210); [0..=1] at `0x0c038` + 0x40·n (i211); read and write.*/
 /// - On i350, i354, i210, i211.
-/// - Source: linux e1000_82575.h; ds-i210 8.10.23.
+/// - Source: linux e1000\_82575.h; ds-i210 8.10.23.
 #[derive(Debug, Clone, Copy)]
 pub struct DVMOLR(());
 impl RegisterLongName for DVMOLR {}
@@ -889,7 +889,7 @@ impl DVMOLR {
 /**
  - [0..=3] at `0x05480` + 0x4·n (82575, i210); [0..=7] at `0x05480` + 0x4·n (82576, 82580, i350, i354); [0..=1] at `0x05480` + 0x4·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: i210-reg 8.10; linux e1000_regs.h; qemu igb_regs.h.
+/// - Source: i210-reg 8.10; linux e1000\_regs.h; qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PSRTYPE(());
 impl RegisterLongName for PSRTYPE {}
@@ -993,7 +993,7 @@ impl PSRTYPE {
 /**
  - `0x05000` (82575, 82576, 82580, i350, i354); `0x05000`, reset `0x00000700` (i210, i211); read and write.*/
 /// - On all chips.
-/// - Source: i210-reg 8.10; sdm-82575 14.3.61; linux e1000_defines.h.
+/// - Source: i210-reg 8.10; sdm-82575 14.3.61; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RXCSUM(());
 impl RegisterLongName for RXCSUM {}
@@ -1039,7 +1039,7 @@ impl RXCSUM {
 /**
  - `0x05008`; read and write.*/
 /// - On all chips.
-/// - Source: i210-reg 8.10; dpdk e1000_defines.h; linux e1000_defines.h.
+/// - Source: i210-reg 8.10; dpdk e1000\_defines.h; linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RFCTL(());
 impl RegisterLongName for RFCTL {}
@@ -1080,7 +1080,7 @@ impl RFCTL {
     pub const LEF: Field<u32, Self> = Field::new(0x1, 18);
     /// The SYN filter goes before the 2-tuple and flexible filters.
     /**
- Bit 19; on 82576, 82580, i350, i354, i210, i211; source: dpdk igb_ethdev; ds-i210 p255.*/
+ Bit 19; on 82576, 82580, i350, i354, i210, i211; source: dpdk igb\_ethdev; ds-i210 p255.*/
     pub const SYNQFP: Field<u32, Self> = Field::new(0x1, 19);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5008;
@@ -1089,7 +1089,7 @@ impl RFCTL {
 /**
  - `0x05818`; read and write.*/
 /// - On all chips.
-/// - Source: i210-reg 8.101; linux e1000_82575.h; sdm-82575 5.4.
+/// - Source: i210-reg 8.101; linux e1000\_82575.h; sdm-82575 5.4.
 #[derive(Debug, Clone, Copy)]
 pub struct MRQC(());
 impl RegisterLongName for MRQC {}
@@ -1142,7 +1142,7 @@ impl MRQC {
     pub const TCP_IPV6_EX: Field<u32, Self> = Field::new(0x1, 18);
     /// Hash IPv6 with extension headers.
     /**
- Bit 19; source: dpdk e1000_regs.h.*/
+ Bit 19; source: dpdk e1000\_regs.h.*/
     pub const IPV6_EX: Field<u32, Self> = Field::new(0x1, 19);
     /// Hash IPv6.
     /**
@@ -1171,7 +1171,7 @@ impl MRQC {
 /**
  - [0..=31] at `0x05c00` + 0x4·n; read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.10.22; sdm-82575 5.4.2.2; linux e1000_regs.h.
+/// - Source: ds-i210 8.10.22; sdm-82575 5.4.2.2; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RETA(());
 impl RegisterLongName for RETA {}
@@ -1221,7 +1221,7 @@ impl RETA {
 /**
  - [0..=9] at `0x05c80` + 0x4·n; read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 p262; linux e1000_regs.h.
+/// - Source: ds-i210 p262; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RSSRK(());
 impl RegisterLongName for RSSRK {}
@@ -1289,7 +1289,7 @@ impl MTA {
 /**
  - [0..=15] at `0x05400` + 0x8·n (82575, i210, i211); [0..=15] at `0x05400` + 0x8·n, [16..=23] at `0x054e0` + 0x8·n (82576, 82580); [0..=15] at `0x05400` + 0x8·n, [16..=31] at `0x054e0` + 0x8·n (i350, i354); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.10.16; sdm-82575 14.5.2; linux e1000_regs.h.
+/// - Source: ds-i210 8.10.16; sdm-82575 14.5.2; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RAL(());
 impl RegisterLongName for RAL {}
@@ -1331,7 +1331,7 @@ impl RAL {
 /**
  - [0..=15] at `0x05404` + 0x8·n (82575, i210, i211); [0..=15] at `0x05404` + 0x8·n, [16..=23] at `0x054e4` + 0x8·n (82576, 82580); [0..=15] at `0x05404` + 0x8·n, [16..=31] at `0x054e4` + 0x8·n (i350, i354); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.10.17; sdm-82575 14.5.3; linux e1000_regs.h.
+/// - Source: ds-i210 8.10.17; sdm-82575 14.5.3; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RAH(());
 impl RegisterLongName for RAH {}
@@ -1366,7 +1366,7 @@ impl RAH {
     pub const QSEL: Field<u32, Self> = Field::new(0x3, 18);
     /// Pools, one bit each.
     /**
- Bits 25:18; on 82576, 82580, i350, i354; source: linux e1000_defines.h.*/
+ Bits 25:18; on 82576, 82580, i350, i354; source: linux e1000\_defines.h.*/
     pub const POOL: Field<u32, Self> = Field::new(0xff, 18);
     /// Use QSEL.
     /**
@@ -1407,7 +1407,7 @@ impl RAH {
 /**
  - [0..=127] at `0x05600` + 0x4·n; read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 p335; sdm-82575 14.5.4; linux e1000_82575.c.
+/// - Source: ds-i210 p335; sdm-82575 14.5.4; linux e1000\_82575.c.
 #[derive(Debug, Clone, Copy)]
 pub struct VFTA(());
 impl RegisterLongName for VFTA {}
@@ -1441,7 +1441,7 @@ impl VFTA {
 /**
  - [0..=127] at `0x0a000` + 0x4·n; read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct UTA(());
 impl RegisterLongName for UTA {}

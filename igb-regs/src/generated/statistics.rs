@@ -173,7 +173,7 @@ impl COLC {
 /**
  - `0x0402c`; a read clears it.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct CBTMPC(());
 impl RegisterLongName for CBTMPC {}
@@ -229,7 +229,7 @@ impl TNCRS {
 /**
  - `0x04038`; a read clears it.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct SEC(());
 impl RegisterLongName for SEC {}
@@ -285,7 +285,7 @@ impl RLEC {
 /**
  - `0x04044`; a read clears it.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: dpdk e1000_regs.h.
+/// - Source: dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct CBRDPC(());
 impl RegisterLongName for CBRDPC {}
@@ -389,7 +389,7 @@ impl FCRUC {
 /**
  - `0x0405c`; a read clears it.*/
 /// - On all chips.
-/// - Source: i210-summary; linux e1000_regs.h.
+/// - Source: i210-summary; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PRC64(());
 impl RegisterLongName for PRC64 {}
@@ -405,7 +405,7 @@ impl PRC64 {
 /**
  - `0x04060`; a read clears it.*/
 /// - On all chips.
-/// - Source: i210-summary; linux e1000_regs.h.
+/// - Source: i210-summary; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PRC127(());
 impl RegisterLongName for PRC127 {}
@@ -421,7 +421,7 @@ impl PRC127 {
 /**
  - `0x04064`; a read clears it.*/
 /// - On all chips.
-/// - Source: i210-summary; linux e1000_regs.h.
+/// - Source: i210-summary; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PRC255(());
 impl RegisterLongName for PRC255 {}
@@ -821,7 +821,7 @@ impl TPR {
 /**
  - `0x040d4`; a read clears it.*/
 /// - On all chips.
-/// - Source: i210-summary; linux e1000_regs.h.
+/// - Source: i210-summary; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TPT(());
 impl RegisterLongName for TPT {}
@@ -837,7 +837,7 @@ impl TPT {
 /**
  - `0x040d8`; a read clears it.*/
 /// - On all chips.
-/// - Source: i210-summary; linux e1000_regs.h.
+/// - Source: i210-summary; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PTC64(());
 impl RegisterLongName for PTC64 {}
@@ -853,7 +853,7 @@ impl PTC64 {
 /**
  - `0x040dc`; a read clears it.*/
 /// - On all chips.
-/// - Source: i210-summary; linux e1000_regs.h.
+/// - Source: i210-summary; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PTC127(());
 impl RegisterLongName for PTC127 {}
@@ -869,7 +869,7 @@ impl PTC127 {
 /**
  - `0x040e0`; a read clears it.*/
 /// - On all chips.
-/// - Source: i210-summary; linux e1000_regs.h.
+/// - Source: i210-summary; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PTC255(());
 impl RegisterLongName for PTC255 {}
@@ -949,7 +949,7 @@ impl MPTC {
 /**
  - `0x040f4`; a read clears it.*/
 /// - On all chips.
-/// - Source: i210-summary; linux e1000_regs.h.
+/// - Source: i210-summary; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct BPTC(());
 impl RegisterLongName for BPTC {}
@@ -965,7 +965,7 @@ impl BPTC {
 /**
  - `0x040f8`; a read clears it.*/
 /// - On all chips.
-/// - Source: i210-summary; linux e1000_regs.h.
+/// - Source: i210-summary; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TSCTC(());
 impl RegisterLongName for TSCTC {}
@@ -981,7 +981,7 @@ impl TSCTC {
 /**
  - `0x040fc`; a read clears it.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct CBRMPC(());
 impl RegisterLongName for CBRMPC {}
@@ -1005,7 +1005,7 @@ impl CBRMPC {
 /**
  - `0x04100`; a read clears it.*/
 /// - On all chips.
-/// - Source: i210-summary; linux e1000_regs.h.
+/// - Source: i210-summary; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct IAC(());
 impl RegisterLongName for IAC {}
@@ -1021,7 +1021,7 @@ impl IAC {
 /**
  - `0x04104`; a read clears it.*/
 /// - On all chips.
-/// - Source: i210-summary; linux e1000_regs.h.
+/// - Source: i210-summary; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RPTHC(());
 impl RegisterLongName for RPTHC {}
@@ -1037,7 +1037,7 @@ impl RPTHC {
 /**
  - `0x04108`; a read clears it.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct ICRXATC(());
 impl RegisterLongName for ICRXATC {}
@@ -1061,7 +1061,7 @@ impl ICRXATC {
 /**
  - `0x0410c`; a read clears it.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct ICTXPTC(());
 impl RegisterLongName for ICTXPTC {}
@@ -1085,7 +1085,7 @@ impl ICTXPTC {
 /**
  - `0x04110`; a read clears it.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct ICTXATC(());
 impl RegisterLongName for ICTXATC {}
@@ -1125,7 +1125,7 @@ impl HGPTC {
 /**
  - `0x0411c`; a read clears it.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct ICTXQMTC(());
 impl RegisterLongName for ICTXQMTC {}
@@ -1165,7 +1165,7 @@ impl ICRXDMTC {
 /**
  - `0x04124`; a read clears it.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct HTCBDPC(());
 impl RegisterLongName for HTCBDPC {}
@@ -1269,7 +1269,7 @@ impl LENERRS {
 /**
  - `0x04148`; a read clears it.*/
 /// - On i350, i354, i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TLPIC(());
 impl RegisterLongName for TLPIC {}
@@ -1291,7 +1291,7 @@ impl TLPIC {
 /**
  - `0x0414c`; a read clears it.*/
 /// - On i350, i354, i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RLPIC(());
 impl RegisterLongName for RLPIC {}
@@ -1335,7 +1335,7 @@ impl MNGFBDPC {
 /**
  - `0x04158`; a read clears it.*/
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.18.43; linux e1000_regs.h.
+/// - Source: ds-i210 8.18.43; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct B2OGPRC(());
 impl RegisterLongName for B2OGPRC {}
@@ -1357,7 +1357,7 @@ impl B2OGPRC {
 /**
  - `0x0415c`; a read clears it.*/
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.18.45; linux e1000_regs.h.
+/// - Source: ds-i210 8.18.45; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct O2BSPC(());
 impl RegisterLongName for O2BSPC {}
@@ -1379,7 +1379,7 @@ impl O2BSPC {
 /**
  - `0x041a0`; a read clears it.*/
 /// - On 82576, i350, i354.
-/// - Source: dpdk e1000_regs.h.
+/// - Source: dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct SSVPC(());
 impl RegisterLongName for SSVPC {}
@@ -1401,7 +1401,7 @@ impl SSVPC {
 /**
  - `0x08fe0`; a read clears it.*/
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.18.42; linux e1000_regs.h.
+/// - Source: ds-i210 8.18.42; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct B2OSPC(());
 impl RegisterLongName for B2OSPC {}
@@ -1423,7 +1423,7 @@ impl B2OSPC {
 /**
  - `0x08fe4`; a read clears it.*/
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.18.44; linux e1000_regs.h.
+/// - Source: ds-i210 8.18.44; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct O2BGPTC(());
 impl RegisterLongName for O2BGPTC {}

@@ -136,7 +136,7 @@ impl RETX_CTL {
 /**
  - `0x00458`; read and write.*/
 /// - On all chips.
-/// - Source: linux e1000_regs.h; i210-reg.
+/// - Source: linux e1000\_regs.h; i210-reg.
 #[derive(Debug, Clone, Copy)]
 pub struct AIT(());
 impl RegisterLongName for AIT {}
@@ -154,7 +154,7 @@ impl AIT {
 /**
  - `0x03404`, reset `0x00000028` (82576); `0x03404` (82580, i350, i354); `0x03404`, reset `0x04000014` (i210, i211); read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux e1000_defines.h; ds-i210 p150.
+/// - Source: linux e1000\_defines.h; ds-i210 p150.
 #[derive(Debug, Clone, Copy)]
 pub struct TXPBS(());
 impl RegisterLongName for TXPBS {}
@@ -203,7 +203,7 @@ impl TXPBS {
 /**
  - `0x03004`; read and write.*/
 /// - On 82576, 82580.
-/// - Source: dpdk e1000_regs.h.
+/// - Source: dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct SWPBS(());
 impl RegisterLongName for SWPBS {}
@@ -227,7 +227,7 @@ impl SWPBS {
 /**
  - `0x03410`; read and write.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDFH(());
 impl RegisterLongName for TDFH {}
@@ -253,7 +253,7 @@ impl TDFH {
 /**
  - `0x03418`; read and write.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDFT(());
 impl RegisterLongName for TDFT {}
@@ -279,7 +279,7 @@ impl TDFT {
 /**
  - `0x03420`; read and write.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDFHS(());
 impl RegisterLongName for TDFHS {}
@@ -305,7 +305,7 @@ impl TDFHS {
 /**
  - `0x03430`; read and write.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDFPC(());
 impl RegisterLongName for TDFPC {}
@@ -331,7 +331,7 @@ impl TDFPC {
 /**
  - `0x03590`; read and write.*/
 /// - On all chips.
-/// - Source: linux e1000_82575.h; i210-reg 8.12.5; ds-i210 8.12.5.
+/// - Source: linux e1000\_82575.h; i210-reg 8.12.5; ds-i210 8.12.5.
 #[derive(Debug, Clone, Copy)]
 pub struct DTXCTL(());
 impl RegisterLongName for DTXCTL {}
@@ -344,7 +344,7 @@ impl Modify for DTXCTL {}
 impl DTXCTL {
     /// What driver headers call 8023LL.
     /**
- Bit 2; on 82575, 82576, 82580, i350, i354; source: linux e1000_82575.h.*/
+ Bit 2; on 82575, 82576, 82580, i350, i354; source: linux e1000\_82575.h.*/
     pub const IEEE8023LL: Field<u32, Self> = Field::new(0x1, 2);
     /// Spoofing queue on.
     /**
@@ -352,11 +352,11 @@ impl DTXCTL {
     pub const ENABLE_SPOOF_QUEUE: Field<u32, Self> = Field::new(0x1, 2);
     /// What driver headers call VLAN\_ADDED.
     /**
- Bit 3; on 82575, 82576, 82580, i350, i354; source: linux e1000_82575.h.*/
+ Bit 3; on 82575, 82576, 82580, i350, i354; source: linux e1000\_82575.h.*/
     pub const VLAN_ADDED: Field<u32, Self> = Field::new(0x1, 3);
     /// Out of sync detection on.
     /**
- Bit 4; on 82575, 82576, 82580, i350, i354; source: linux e1000_82575.h.*/
+ Bit 4; on 82575, 82576, 82580, i350, i354; source: linux e1000\_82575.h.*/
     pub const OOS_ENABLE: Field<u32, Self> = Field::new(0x1, 4);
     /// Out of sync detection off.
     /**
@@ -364,11 +364,11 @@ impl DTXCTL {
     pub const OUT_OF_SYNC_DISABLE: Field<u32, Self> = Field::new(0x1, 4);
     /// Malicious driver protection on.
     /**
- Bit 5; on 82575, 82576, 82580, i350, i354; source: linux e1000_82575.h.*/
+ Bit 5; on 82575, 82576, 82580, i350, i354; source: linux e1000\_82575.h.*/
     pub const MDP_EN: Field<u32, Self> = Field::new(0x1, 5);
     /// Interrupt on spoofing.
     /**
- Bit 6; on 82575, 82576, 82580, i350, i354; source: linux e1000_82575.h.*/
+ Bit 6; on 82575, 82576, 82580, i350, i354; source: linux e1000\_82575.h.*/
     pub const SPOOF_INT: Field<u32, Self> = Field::new(0x1, 6);
     /// Per queue octet counters include the CRC.
     /**
@@ -381,7 +381,7 @@ impl DTXCTL {
 /**
  - `0x0359c`; read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: i210-reg 8.12; dpdk e1000_regs.h.
+/// - Source: i210-reg 8.12; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DTXTCPFLGL(());
 impl RegisterLongName for DTXTCPFLGL {}
@@ -418,7 +418,7 @@ impl DTXTCPFLGL {
 /**
  - `0x035a0`; read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: i210-reg 8.12; dpdk e1000_regs.h.
+/// - Source: i210-reg 8.12; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DTXTCPFLGH(());
 impl RegisterLongName for DTXTCPFLGH {}
@@ -451,7 +451,7 @@ impl DTXTCPFLGH {
 /**
  - `0x03540`; read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DTXMXSZRQ(());
 impl RegisterLongName for DTXMXSZRQ {}
@@ -480,7 +480,7 @@ impl DTXMXSZRQ {
 /**
  - `0x0355c` (i350, i354); `0x0355c`, reset `0x00000098` (i210, i211); read and write.*/
 /// - On i350, i354, i210, i211.
-/// - Source: linux e1000_defines.h; dpdk e1000_regs.h; ds-i210 p294.
+/// - Source: linux e1000\_defines.h; dpdk e1000\_regs.h; ds-i210 p294.
 #[derive(Debug, Clone, Copy)]
 pub struct DTXMXPKTSZ(());
 impl RegisterLongName for DTXMXPKTSZ {}
@@ -528,7 +528,7 @@ impl DTXBCTL {
 /**
  - [0..=3] at `0x03800` + 0x100·n (82575); [0..=3] at `0x03800` + 0x100·n, [4..=15] at `0x0e100` + 0x40·n (82576); [0..=3] at `0x03800` + 0x100·n, [4..=7] at `0x0e100` + 0x40·n (82580, i350, i354); [0..=3] at `0x03800` + 0x100·n (i210); [0..=1] at `0x03800` + 0x100·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.12.10; linux e1000_regs.h.
+/// - Source: ds-i210 8.12.10; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDBAL(());
 impl RegisterLongName for TDBAL {}
@@ -580,7 +580,7 @@ impl TDBAL {
 /**
  - [0..=3] at `0x03804` + 0x100·n (82575); [0..=3] at `0x03804` + 0x100·n, [4..=15] at `0x0e104` + 0x40·n (82576); [0..=3] at `0x03804` + 0x100·n, [4..=7] at `0x0e104` + 0x40·n (82580, i350, i354); [0..=3] at `0x03804` + 0x100·n (i210); [0..=1] at `0x03804` + 0x100·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.12.11; linux e1000_regs.h.
+/// - Source: ds-i210 8.12.11; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDBAH(());
 impl RegisterLongName for TDBAH {}
@@ -628,7 +628,7 @@ impl TDBAH {
 /**
  - [0..=3] at `0x03808` + 0x100·n (82575); [0..=3] at `0x03808` + 0x100·n, [4..=15] at `0x0e108` + 0x40·n (82576); [0..=3] at `0x03808` + 0x100·n, [4..=7] at `0x0e108` + 0x40·n (82580, i350, i354); [0..=3] at `0x03808` + 0x100·n (i210); [0..=1] at `0x03808` + 0x100·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.12.12; linux e1000_regs.h.
+/// - Source: ds-i210 8.12.12; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDLEN(());
 impl RegisterLongName for TDLEN {}
@@ -680,7 +680,7 @@ impl TDLEN {
 /**
  - [0..=3] at `0x03810` + 0x100·n (82575); [0..=3] at `0x03810` + 0x100·n, [4..=15] at `0x0e110` + 0x40·n (82576); [0..=3] at `0x03810` + 0x100·n, [4..=7] at `0x0e110` + 0x40·n (82580, i350, i354); [0..=3] at `0x03810` + 0x100·n (i210); [0..=1] at `0x03810` + 0x100·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.12.13; linux e1000_regs.h.
+/// - Source: ds-i210 8.12.13; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDH(());
 impl RegisterLongName for TDH {}
@@ -732,7 +732,7 @@ impl TDH {
 /**
  - [0..=3] at `0x03818` + 0x100·n (82575); [0..=3] at `0x03818` + 0x100·n, [4..=15] at `0x0e118` + 0x40·n (82576); [0..=3] at `0x03818` + 0x100·n, [4..=7] at `0x0e118` + 0x40·n (82580, i350, i354); [0..=3] at `0x03818` + 0x100·n (i210); [0..=1] at `0x03818` + 0x100·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.12.14; linux e1000_regs.h.
+/// - Source: ds-i210 8.12.14; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDT(());
 impl RegisterLongName for TDT {}
@@ -784,7 +784,7 @@ impl TDT {
 /**
  - [0..=3] at `0x03828` + 0x100·n (82575); [0..=3] at `0x03828` + 0x100·n, [4..=15] at `0x0e128` + 0x40·n (82576); [0..=3] at `0x03828` + 0x100·n, [4..=7] at `0x0e128` + 0x40·n (82580, i350, i354); [0..=3] at `0x03828` + 0x100·n (i210); [0..=1] at `0x03828` + 0x100·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 8.12.15; i210-reg 8.12.15; linux e1000_82575.h.
+/// - Source: ds-i210 8.12.15; i210-reg 8.12.15; linux e1000\_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TXDCTL(());
 impl RegisterLongName for TXDCTL {}
@@ -860,7 +860,7 @@ impl TXDCTL {
 /**
  - [0..=3] at `0x03814` + 0x100·n (82575); [0..=3] at `0x03814` + 0x100·n, [4..=15] at `0x0e114` + 0x40·n (82576); [0..=3] at `0x03814` + 0x100·n, [4..=7] at `0x0e114` + 0x40·n (82580, i350, i354); [0..=3] at `0x03814` + 0x100·n (i210); [0..=1] at `0x03814` + 0x100·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: linux e1000_82575.h; ds-i210 8.13.2.
+/// - Source: linux e1000\_82575.h; ds-i210 8.13.2.
 #[derive(Debug, Clone, Copy)]
 pub struct TXCTL(());
 impl RegisterLongName for TXCTL {}
@@ -952,7 +952,7 @@ impl TXCTL {
 /**
  - [0..=3] at `0x03838` + 0x100·n (82575); [0..=3] at `0x03838` + 0x100·n, [4..=15] at `0x0e138` + 0x40·n (82576); [0..=3] at `0x03838` + 0x100·n, [4..=7] at `0x0e138` + 0x40·n (82580, i350, i354); [0..=3] at `0x03838` + 0x100·n (i210); [0..=1] at `0x03838` + 0x100·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 p302; sdm-82575 5.12; dpdk e1000_82575.h.
+/// - Source: ds-i210 p302; sdm-82575 5.12; dpdk e1000\_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDWBAL(());
 impl RegisterLongName for TDWBAL {}
@@ -965,11 +965,11 @@ impl Modify for TDWBAL {}
 impl TDWBAL {
     /// Head write-back on.
     /**
- Bit 0; source: dpdk e1000_82575.h.*/
+ Bit 0; source: dpdk e1000\_82575.h.*/
     pub const HEAD_WB_EN: Field<u32, Self> = Field::new(0x1, 0);
     /// Writes DD and a sequence number into the descriptor.
     /**
- Bit 1; on 82575; source: dpdk e1000_82575.h; sdm-82575 5.12.*/
+ Bit 1; on 82575; source: dpdk e1000\_82575.h; sdm-82575 5.12.*/
     pub const SN_WB_EN: Field<u32, Self> = Field::new(0x1, 1);
     /// Address bits 31:2.
     /**
@@ -1012,7 +1012,7 @@ impl TDWBAL {
 /**
  - [0..=3] at `0x0383c` + 0x100·n (82575); [0..=3] at `0x0383c` + 0x100·n, [4..=15] at `0x0e13c` + 0x40·n (82576); [0..=3] at `0x0383c` + 0x100·n, [4..=7] at `0x0e13c` + 0x40·n (82580, i350, i354); [0..=3] at `0x0383c` + 0x100·n (i210); [0..=1] at `0x0383c` + 0x100·n (i211); read and write.*/
 /// - On all chips.
-/// - Source: ds-i210 p302; linux e1000_regs.h.
+/// - Source: ds-i210 p302; linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDWBAH(());
 impl RegisterLongName for TDWBAH {}
@@ -1095,7 +1095,7 @@ impl TQDPC {
 /**
  - `0x03570`; read and write.*/
 /// - On i210.
-/// - Source: linux e1000_defines.h; dpdk e1000_regs.h; ds-i210 p317.
+/// - Source: linux e1000\_defines.h; dpdk e1000\_regs.h; ds-i210 p317.
 #[derive(Debug, Clone, Copy)]
 pub struct TQAVCTRL(());
 impl RegisterLongName for TQAVCTRL {}
@@ -1126,7 +1126,7 @@ impl TQAVCTRL {
     pub const DATA_FETCH_ARB: Field<u32, Self> = Field::new(0x1, 4);
     /// Fetches by launch time.
     /**
- Bit 5; source: dpdk e1000_regs.h.*/
+ Bit 5; source: dpdk e1000\_regs.h.*/
     pub const FETCH_TIMER_ENABLE: Field<u32, Self> = Field::new(0x1, 5);
     /// Credit-based shaper on.
     /**
@@ -1157,7 +1157,7 @@ impl TQAVCTRL {
 /**
  - `0x03574`; read and write.*/
 /// - On i210.
-/// - Source: dpdk e1000_regs.h.
+/// - Source: dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TQAVARBCTRL(());
 impl RegisterLongName for TQAVARBCTRL {}
@@ -1197,7 +1197,7 @@ impl TQAVARBCTRL {
 /**
  - `0x03578`; read and write.*/
 /// - On i210.
-/// - Source: i210-reg 8.12; dpdk e1000_regs.h; ds-i210 p292.
+/// - Source: i210-reg 8.12; dpdk e1000\_regs.h; ds-i210 p292.
 #[derive(Debug, Clone, Copy)]
 pub struct LAUNCH_OS0(());
 impl RegisterLongName for LAUNCH_OS0 {}
@@ -1221,7 +1221,7 @@ impl LAUNCH_OS0 {
 /**
  - [0..=1] at `0x03004` + 0x40·n; read and write.*/
 /// - On i210.
-/// - Source: linux e1000_defines.h; dpdk e1000_regs.h.
+/// - Source: linux e1000\_defines.h; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TQAVCC(());
 impl RegisterLongName for TQAVCC {}
@@ -1238,7 +1238,7 @@ impl TQAVCC {
     pub const IDLE_SLOPE: Field<u32, Self> = Field::new(0xffff, 0);
     /// Keeps credits while the queue is empty.
     /**
- Bit 30; source: dpdk e1000_regs.h.*/
+ Bit 30; source: dpdk e1000\_regs.h.*/
     pub const KEEP_CREDITS: Field<u32, Self> = Field::new(0x1, 30);
     /// Kind of queue.
     /**
@@ -1272,7 +1272,7 @@ impl TQAVCC {
 /**
  - [0..=1] at `0x0300c` + 0x40·n; read and write.*/
 /// - On i210.
-/// - Source: linux e1000_regs.h; dpdk e1000_regs.h.
+/// - Source: linux e1000\_regs.h; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TQAVHC(());
 impl RegisterLongName for TQAVHC {}
@@ -1301,7 +1301,7 @@ impl TQAVHC {
 /**
  - `0x03604`; read and write.*/
 /// - On 82576.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RTTDQSEL(());
 impl RegisterLongName for RTTDQSEL {}
@@ -1325,7 +1325,7 @@ impl RTTDQSEL {
 /**
  - `0x03690`; read and write.*/
 /// - On 82576.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RTTBCNRM(());
 impl RegisterLongName for RTTBCNRM {}
@@ -1349,7 +1349,7 @@ impl RTTBCNRM {
 /**
  - `0x036b0`; read and write.*/
 /// - On 82576.
-/// - Source: linux e1000_defines.h.
+/// - Source: linux e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RTTBCNRC(());
 impl RegisterLongName for RTTBCNRC {}

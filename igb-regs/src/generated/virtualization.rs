@@ -13,7 +13,7 @@ use tock_registers::fields::{Field, FieldValue};
 /**
  - [0..=127] at `0x00800` + 0x4·n; read and write.*/
 /// - On 82576, i350, i354.
-/// - Source: linux e1000_regs.h; intel-igb; qemu igb_regs.h.
+/// - Source: linux e1000\_regs.h; intel-igb; qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct VMBMEM(());
 impl RegisterLongName for VMBMEM {}
@@ -42,7 +42,7 @@ impl VMBMEM {
 /**
  - [0..=7] at `0x00c00` + 0x4·n; read and write.*/
 /// - On 82576, i350, i354.
-/// - Source: linux e1000_mbx.h; intel-igb; qemu igb_regs.h.
+/// - Source: linux e1000\_mbx.h; intel-igb; qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct P2VMAILBOX(());
 impl RegisterLongName for P2VMAILBOX {}
@@ -92,7 +92,7 @@ impl P2VMAILBOX {
 /**
  - `0x00c80`; writing 1 clears.*/
 /// - On 82576, i350, i354.
-/// - Source: linux e1000_mbx.h; intel-igb; qemu igb_regs.h.
+/// - Source: linux e1000\_mbx.h; intel-igb; qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MBVFICR(());
 impl RegisterLongName for MBVFICR {}
@@ -124,7 +124,7 @@ impl MBVFICR {
 /**
  - `0x00c84`; read and write.*/
 /// - On 82576, i350, i354.
-/// - Source: linux e1000_regs.h; intel-igb; qemu igb_regs.h.
+/// - Source: linux e1000\_regs.h; intel-igb; qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MBVFIMR(());
 impl RegisterLongName for MBVFIMR {}
@@ -148,7 +148,7 @@ impl MBVFIMR {
 /**
  - `0x00c88`; writing 1 clears.*/
 /// - On 82576, i350, i354.
-/// - Source: linux e1000_regs.h; intel-igb; qemu igb_regs.h.
+/// - Source: linux e1000\_regs.h; intel-igb; qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct VFLRE(());
 impl RegisterLongName for VFLRE {}
@@ -176,7 +176,7 @@ impl VFLRE {
 /**
  - `0x00c8c`; read and write.*/
 /// - On 82576, i350, i354.
-/// - Source: linux e1000_regs.h; intel-igb; qemu igb_regs.h.
+/// - Source: linux e1000\_regs.h; intel-igb; qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct VFRE(());
 impl RegisterLongName for VFRE {}
@@ -204,7 +204,7 @@ impl VFRE {
 /**
  - `0x00c90`; read and write.*/
 /// - On 82576, i350, i354.
-/// - Source: linux e1000_regs.h; intel-igb; qemu igb_regs.h.
+/// - Source: linux e1000\_regs.h; intel-igb; qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct VFTE(());
 impl RegisterLongName for VFTE {}
@@ -232,7 +232,7 @@ impl VFTE {
 /**
  - `0x02408`; read and write.*/
 /// - On 82576, i350.
-/// - Source: linux igb_main.c.
+/// - Source: linux igb\_main.c.
 #[derive(Debug, Clone, Copy)]
 pub struct QDE(());
 impl RegisterLongName for QDE {}
@@ -256,7 +256,7 @@ impl QDE {
 /**
  - `0x03500`; read and write.*/
 /// - On 82576.
-/// - Source: linux e1000_82575.h; qemu igb_regs.h.
+/// - Source: linux e1000\_82575.h; qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DTXSWC(());
 impl RegisterLongName for DTXSWC {}
@@ -296,7 +296,7 @@ impl DTXSWC {
 /**
  - `0x05acc`; read and write.*/
 /// - On i350, i354.
-/// - Source: linux e1000_82575.c; dpdk e1000_regs.h.
+/// - Source: linux e1000\_82575.c; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TXSWC(());
 impl RegisterLongName for TXSWC {}
@@ -336,7 +336,7 @@ impl TXSWC {
 /**
  - `0x03548`; a read clears it.*/
 /// - On i350, i354.
-/// - Source: linux igb_main.c; dpdk e1000_regs.h.
+/// - Source: linux igb\_main.c; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct LVMMC(());
 impl RegisterLongName for LVMMC {}
@@ -358,7 +358,7 @@ impl LVMMC {
 /**
  - `0x03554`; a read clears it.*/
 /// - On 82576.
-/// - Source: linux igb_main.c; qemu igb_regs.h.
+/// - Source: linux igb\_main.c; qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct WVBR(());
 impl RegisterLongName for WVBR {}
@@ -380,7 +380,7 @@ impl WVBR {
 /**
  - `0x03558`; read and write.*/
 /// - On i350, i354.
-/// - Source: dpdk e1000_regs.h; intel-igb.
+/// - Source: dpdk e1000\_regs.h; intel-igb.
 #[derive(Debug, Clone, Copy)]
 pub struct MDFB(());
 impl RegisterLongName for MDFB {}
@@ -404,7 +404,7 @@ impl MDFB {
 /**
  - [0..=7] at `0x03700` + 0x4·n; read and write.*/
 /// - On 82576, i350, i354.
-/// - Source: linux e1000_82575.h, igb_main.c.
+/// - Source: linux e1000\_82575.h, igb\_main.c.
 #[derive(Debug, Clone, Copy)]
 pub struct VMVIR(());
 impl RegisterLongName for VMVIR {}
@@ -456,7 +456,7 @@ impl VMVIR {
 /**
  - `0x0581c`; read and write.*/
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000_82575.h; qemu igb_regs.h.
+/// - Source: linux e1000\_82575.h; qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct VT_CTL(());
 impl RegisterLongName for VT_CTL {}
@@ -498,7 +498,7 @@ impl VT_CTL {
 /**
  - [0..=7] at `0x05ad0` + 0x4·n; read and write.*/
 /// - On 82576, 82580, i350, i354.
-/// - Source: linux e1000_82575.h; qemu igb_regs.h.
+/// - Source: linux e1000\_82575.h; qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct VMOLR(());
 impl RegisterLongName for VMOLR {}
@@ -523,7 +523,7 @@ impl VMOLR {
     pub const RSSE: Field<u32, Self> = Field::new(0x1, 17);
     /// Accept every VLAN.
     /**
- Bit 23; on i350, i354; source: dpdk e1000_82575.h.*/
+ Bit 23; on i350, i354; source: dpdk e1000\_82575.h.*/
     pub const VPE: Field<u32, Self> = Field::new(0x1, 23);
     /// Accept untagged packets.
     /**
@@ -547,7 +547,7 @@ impl VMOLR {
     pub const MPME: Field<u32, Self> = Field::new(0x1, 28);
     /// Accept all unicast.
     /**
- Bit 29; on i350, i354; source: dpdk e1000_82575.h.*/
+ Bit 29; on i350, i354; source: dpdk e1000\_82575.h.*/
     pub const UPE: Field<u32, Self> = Field::new(0x1, 29);
     /// Strip tags.
     /**
@@ -575,7 +575,7 @@ impl VMOLR {
 /**
  - `0x05af0`; read and write.*/
 /// - On 82576, 82580, i350, i354.
-/// - Source: linux e1000_82575.h.
+/// - Source: linux e1000\_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RPLOLR(());
 impl RegisterLongName for RPLOLR {}
@@ -607,7 +607,7 @@ impl RPLOLR {
 /**
  - `0x05bbc`; read and write.*/
 /// - On 82576, i350.
-/// - Source: linux e1000_82575.h; qemu igb_regs.h.
+/// - Source: linux e1000\_82575.h; qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct IOVTCL(());
 impl RegisterLongName for IOVTCL {}
@@ -635,7 +635,7 @@ impl IOVTCL {
 /**
  - [0..=31] at `0x05d00` + 0x4·n; read and write.*/
 /// - On 82576, 82580, i350, i354.
-/// - Source: linux e1000_82575.h; qemu igb_regs.h.
+/// - Source: linux e1000\_82575.h; qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct VLVF(());
 impl RegisterLongName for VLVF {}
@@ -680,7 +680,7 @@ impl VLVF {
 /**
  - [0..=7] at `0x10000` + 0x100·n; read and write.*/
 /// - On 82576, i350, i354.
-/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
+/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVTCTRL(());
 impl RegisterLongName for PVTCTRL {}
@@ -709,7 +709,7 @@ impl PVTCTRL {
 /**
  - [0..=7] at `0x10010` + 0x100·n; read only.*/
 /// - On 82576, i350, i354.
-/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
+/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFGPRC(());
 impl RegisterLongName for PVFGPRC {}
@@ -736,7 +736,7 @@ impl PVFGPRC {
 /**
  - [0..=7] at `0x10014` + 0x100·n; read only.*/
 /// - On 82576, i350, i354.
-/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
+/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFGPTC(());
 impl RegisterLongName for PVFGPTC {}
@@ -763,7 +763,7 @@ impl PVFGPTC {
 /**
  - [0..=7] at `0x10018` + 0x100·n; read only.*/
 /// - On 82576, i350, i354.
-/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
+/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFGORC(());
 impl RegisterLongName for PVFGORC {}
@@ -790,7 +790,7 @@ impl PVFGORC {
 /**
  - [0..=7] at `0x10020` + 0x100·n; write only.*/
 /// - On 82576.
-/// - Source: qemu igb_regs.h.
+/// - Source: qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVTEICS(());
 impl RegisterLongName for PVTEICS {}
@@ -817,7 +817,7 @@ impl PVTEICS {
 /**
  - [0..=7] at `0x10024` + 0x100·n; writing 1 sets.*/
 /// - On 82576.
-/// - Source: qemu igb_regs.h.
+/// - Source: qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVTEIMS(());
 impl RegisterLongName for PVTEIMS {}
@@ -845,7 +845,7 @@ impl PVTEIMS {
 /**
  - [0..=7] at `0x10028` + 0x100·n; write only.*/
 /// - On 82576.
-/// - Source: qemu igb_regs.h.
+/// - Source: qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVTEIMC(());
 impl RegisterLongName for PVTEIMC {}
@@ -872,7 +872,7 @@ impl PVTEIMC {
 /**
  - [0..=7] at `0x1002c` + 0x100·n; read and write.*/
 /// - On 82576.
-/// - Source: qemu igb_regs.h.
+/// - Source: qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVTEIAC(());
 impl RegisterLongName for PVTEIAC {}
@@ -901,7 +901,7 @@ impl PVTEIAC {
 /**
  - [0..=7] at `0x10030` + 0x100·n; read and write.*/
 /// - On 82576.
-/// - Source: qemu igb_regs.h.
+/// - Source: qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVTEIAM(());
 impl RegisterLongName for PVTEIAM {}
@@ -930,7 +930,7 @@ impl PVTEIAM {
 /**
  - [0..=7] at `0x10034` + 0x100·n; read only.*/
 /// - On 82576, i350, i354.
-/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
+/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFGOTC(());
 impl RegisterLongName for PVFGOTC {}
@@ -957,7 +957,7 @@ impl PVFGOTC {
 /**
  - [0..=7] at `0x1003c` + 0x100·n; read only.*/
 /// - On 82576, i350, i354.
-/// - Source: qemu igb_regs.h.
+/// - Source: qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFMPRC(());
 impl RegisterLongName for PVFMPRC {}
@@ -984,7 +984,7 @@ impl PVFMPRC {
 /**
  - [0..=7] at `0x10040` + 0x100·n; read only.*/
 /// - On 82576, i350, i354.
-/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
+/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFGPRLBC(());
 impl RegisterLongName for PVFGPRLBC {}
@@ -1011,7 +1011,7 @@ impl PVFGPRLBC {
 /**
  - [0..=7] at `0x10044` + 0x100·n; read only.*/
 /// - On 82576, i350, i354.
-/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
+/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFGPTLBC(());
 impl RegisterLongName for PVFGPTLBC {}
@@ -1038,7 +1038,7 @@ impl PVFGPTLBC {
 /**
  - [0..=7] at `0x10048` + 0x100·n; read only.*/
 /// - On 82576, i350, i354.
-/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
+/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFGORLBC(());
 impl RegisterLongName for PVFGORLBC {}
@@ -1065,7 +1065,7 @@ impl PVFGORLBC {
 /**
  - [0..=7] at `0x10050` + 0x100·n; read only.*/
 /// - On 82576, i350, i354.
-/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
+/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFGOTLBC(());
 impl RegisterLongName for PVFGOTLBC {}
@@ -1092,7 +1092,7 @@ impl PVFGOTLBC {
 /**
  - [0..=7] at `0x10080` + 0x100·n; a read or writing 1 clears.*/
 /// - On 82576.
-/// - Source: qemu igb_regs.h.
+/// - Source: qemu igb\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVTEICR(());
 impl RegisterLongName for PVTEICR {}
@@ -1258,7 +1258,7 @@ impl<B: Bus> Regs<B> {
             None => None,
         }
     }
-    /// [`VT_CTL`]: Pool selection; VMD_CTL on the 82575, whose fields differ.
+    /// [`VT_CTL`]: Pool selection; VMD\_CTL on the 82575, whose fields differ.
     ///
     /// `None` where this chip has none.
     #[inline]

@@ -13,7 +13,7 @@ use tock_registers::fields::{Field, FieldValue};
 /**
  - `0x05800`; read and write.*/
 /// - On all chips.
-/// - Source: linux e1000_defines.h; dpdk e1000_defines.h; ds-i210 p171.
+/// - Source: linux e1000\_defines.h; dpdk e1000\_defines.h; ds-i210 p171.
 #[derive(Debug, Clone, Copy)]
 pub struct WUC(());
 impl RegisterLongName for WUC {}
@@ -29,7 +29,7 @@ impl WriteClear for WUC {}
 impl WUC {
     /// Magic packet wake-up without a driver.
     /**
- Bit 0; source: dpdk e1000_defines.h.*/
+ Bit 0; source: dpdk e1000\_defines.h.*/
     pub const APME: Field<u32, Self> = Field::new(0x1, 0);
     /// Lets wake-up assert PME.
     /**
@@ -37,11 +37,11 @@ impl WUC {
     pub const PME_EN: Field<u32, Self> = Field::new(0x1, 1);
     /// A wake-up happened.
     /**
- Bit 2, writing 1 clears; source: dpdk e1000_defines.h.*/
+ Bit 2, writing 1 clears; source: dpdk e1000\_defines.h.*/
     pub const PME_STATUS: Field<u32, Self> = Field::new(0x1, 2);
     /// Asserts PME on APM wake-up.
     /**
- Bit 3; source: dpdk e1000_defines.h.*/
+ Bit 3; source: dpdk e1000\_defines.h.*/
     pub const APMPME: Field<u32, Self> = Field::new(0x1, 3);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5800;
@@ -50,7 +50,7 @@ impl WUC {
 /**
  - `0x05808`; read and write.*/
 /// - On all chips.
-/// - Source: linux e1000_defines.h; dpdk e1000_defines.h.
+/// - Source: linux e1000\_defines.h; dpdk e1000\_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct WUFC(());
 impl RegisterLongName for WUFC {}
@@ -83,19 +83,19 @@ impl WUFC {
     pub const BC: Field<u32, Self> = Field::new(0x1, 4);
     /// ARP request.
     /**
- Bit 5; source: dpdk e1000_defines.h.*/
+ Bit 5; source: dpdk e1000\_defines.h.*/
     pub const ARP: Field<u32, Self> = Field::new(0x1, 5);
     /// IPv4 to this host.
     /**
- Bit 6; source: dpdk e1000_defines.h.*/
+ Bit 6; source: dpdk e1000\_defines.h.*/
     pub const IPV4: Field<u32, Self> = Field::new(0x1, 6);
     /// Flexible filters choose queues in D0.
     /**
- Bit 14; on 82580, i350, i354, i210, i211; source: dpdk igb_ethdev; ds-i210 p172.*/
+ Bit 14; on 82580, i350, i354, i210, i211; source: dpdk igb\_ethdev; ds-i210 p172.*/
     pub const FLEX_HQ: Field<u32, Self> = Field::new(0x1, 14);
     /// Flexible filters, one bit each (four before the 82580).
     /**
- Bits 23:16; source: dpdk e1000_defines.h, igb_ethdev.*/
+ Bits 23:16; source: dpdk e1000\_defines.h, igb\_ethdev.*/
     pub const FLX: Field<u32, Self> = Field::new(0xff, 16);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5808;
@@ -104,7 +104,7 @@ impl WUFC {
 /**
  - `0x05810`; writing 1 clears.*/
 /// - On all chips.
-/// - Source: linux e1000_defines.h; i210-summary.
+/// - Source: linux e1000\_defines.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct WUS(());
 impl RegisterLongName for WUS {}
@@ -117,11 +117,11 @@ impl WriteClear for WUS {}
 impl WUS {
     /// Link change.
     /**
- Bit 0; source: dpdk e1000_defines.h.*/
+ Bit 0; source: dpdk e1000\_defines.h.*/
     pub const LNKC: Field<u32, Self> = Field::new(0x1, 0);
     /// Magic packet.
     /**
- Bit 1; source: dpdk e1000_defines.h.*/
+ Bit 1; source: dpdk e1000\_defines.h.*/
     pub const MAG: Field<u32, Self> = Field::new(0x1, 1);
     /// Unicast to this address.
     /**
@@ -129,11 +129,11 @@ impl WUS {
     pub const EX: Field<u32, Self> = Field::new(0x1, 2);
     /// Multicast.
     /**
- Bit 3; source: dpdk e1000_defines.h.*/
+ Bit 3; source: dpdk e1000\_defines.h.*/
     pub const MC: Field<u32, Self> = Field::new(0x1, 3);
     /// Broadcast.
     /**
- Bit 4; source: dpdk e1000_defines.h.*/
+ Bit 4; source: dpdk e1000\_defines.h.*/
     pub const BC: Field<u32, Self> = Field::new(0x1, 4);
     /// ARP request to this host.
     /**
@@ -158,7 +158,7 @@ impl WUS {
 /**
  - `0x05838`; read and write.*/
 /// - On all chips.
-/// - Source: linux e1000_regs.h.
+/// - Source: linux e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct IPAV(());
 impl RegisterLongName for IPAV {}
@@ -176,7 +176,7 @@ impl IPAV {
 /**
  - [0..=3] at `0x05840` + 0x8·n; read and write.*/
 /// - On all chips.
-/// - Source: linux e1000_regs.h; linux igb_ethtool.c.
+/// - Source: linux e1000\_regs.h; linux igb\_ethtool.c.
 #[derive(Debug, Clone, Copy)]
 pub struct IP4AT(());
 impl RegisterLongName for IP4AT {}
@@ -210,7 +210,7 @@ impl IP4AT {
 /**
  - [0..=3] at `0x05880` + 0x4·n; read and write.*/
 /// - On all chips.
-/// - Source: linux e1000_regs.h; linux igb_ethtool.c.
+/// - Source: linux e1000\_regs.h; linux igb\_ethtool.c.
 #[derive(Debug, Clone, Copy)]
 pub struct IP6AT(());
 impl RegisterLongName for IP6AT {}
@@ -244,7 +244,7 @@ impl IP6AT {
 /**
  - `0x05900`; read only.*/
 /// - On all chips.
-/// - Source: linux e1000_defines.h; i210-summary.
+/// - Source: linux e1000\_defines.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct WUPL(());
 impl RegisterLongName for WUPL {}
@@ -264,7 +264,7 @@ impl WUPL {
 /**
  - [0..=31] at `0x05a00` + 0x4·n; read only.*/
 /// - On all chips.
-/// - Source: linux e1000_regs.h; i210-summary.
+/// - Source: linux e1000\_regs.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct WUPM(());
 impl RegisterLongName for WUPM {}
@@ -296,7 +296,7 @@ impl WUPM {
 /**
  - [0..=3] at `0x05f00` + 0x8·n; read and write.*/
 /// - On 82575.
-/// - Source: linux e1000_regs.h; sdm-82575 14.6.
+/// - Source: linux e1000\_regs.h; sdm-82575 14.6.
 #[derive(Debug, Clone, Copy)]
 pub struct FFLT(());
 impl RegisterLongName for FFLT {}
@@ -329,7 +329,7 @@ impl FFLT {
 /**
  - [0..=127] at `0x09000` + 0x8·n; read and write.*/
 /// - On 82575.
-/// - Source: linux e1000_regs.h; linux igb_ethtool.c.
+/// - Source: linux e1000\_regs.h; linux igb\_ethtool.c.
 #[derive(Debug, Clone, Copy)]
 pub struct FFMT(());
 impl RegisterLongName for FFMT {}
@@ -358,7 +358,7 @@ impl FFMT {
 /**
  - [0..=127] at `0x09800` + 0x8·n; read and write.*/
 /// - On 82575.
-/// - Source: linux e1000_regs.h; linux igb_ethtool.c.
+/// - Source: linux e1000\_regs.h; linux igb\_ethtool.c.
 #[derive(Debug, Clone, Copy)]
 pub struct FFVT(());
 impl RegisterLongName for FFVT {}
@@ -387,7 +387,7 @@ impl FFVT {
 /**
  - [0..=255] at `0x09000` + 0x4·n; read and write.*/
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.21.18; dpdk e1000_regs.h.
+/// - Source: ds-i210 8.21.18; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct FHFT(());
 impl RegisterLongName for FHFT {}
@@ -421,7 +421,7 @@ impl FHFT {
 /**
  - [0..=255] at `0x09a00` + 0x4·n; read and write.*/
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct FHFT_EXT(());
 impl RegisterLongName for FHFT_EXT {}
@@ -450,7 +450,7 @@ impl FHFT_EXT {
 /**
  - `0x05f60`; read and write.*/
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PROXYFC(());
 impl RegisterLongName for PROXYFC {}
@@ -474,7 +474,7 @@ impl PROXYFC {
 /**
  - `0x05f64`; writing 1 clears.*/
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PROXYS(());
 impl RegisterLongName for PROXYS {}
@@ -498,7 +498,7 @@ impl PROXYS {
 /**
  - [0..=31] at `0x05500` + 0x4·n; read and write.*/
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct WFUTPF(());
 impl RegisterLongName for WFUTPF {}
@@ -527,7 +527,7 @@ impl WFUTPF {
 /**
  - `0x05580`; read and write.*/
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RFUTPF(());
 impl RegisterLongName for RFUTPF {}
@@ -551,7 +551,7 @@ impl RFUTPF {
 /**
  - `0x05584`; read and write.*/
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RWPFC(());
 impl RegisterLongName for RWPFC {}
@@ -575,7 +575,7 @@ impl RWPFC {
 /**
  - `0x05588`; writing 1 clears.*/
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct WFUTPS(());
 impl RegisterLongName for WFUTPS {}
@@ -599,7 +599,7 @@ impl WFUTPS {
 /**
  - `0x0558c`; writing 1 clears.*/
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct WCS(());
 impl RegisterLongName for WCS {}
@@ -623,7 +623,7 @@ impl WCS {
 /**
  - `0x05590`; read and write.*/
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PROXYFCEX(());
 impl RegisterLongName for PROXYFCEX {}
@@ -647,7 +647,7 @@ impl PROXYFCEX {
 /**
  - `0x05594`; writing 1 clears.*/
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000_regs.h.
+/// - Source: i210-summary; dpdk e1000\_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PROXYEXS(());
 impl RegisterLongName for PROXYEXS {}

@@ -1,0 +1,130 @@
+//! Fields, of registers and of words, and the words themselves.
+
+use super::{CAMEL, LOWER, Loader, UPPER, is_camel, is_lower, is_upper, origin};
+use crate::diagnostic::Diagnostic;
+use crate::model::{ChipSet, Field, Word, Words};
+use crate::raw::{self, Access};
+use serde_saphyr::Spanned;
+use std::path::Path;
+
+/// What a word's type has of its own.
+const TAKEN: [&str; 4] = ["new", "from_bits", "into_bits", "fmt"];
+
+impl Loader {
+    #[allow(clippy::too_many_arguments, reason = "one call for registers, one for words")]
+    pub(super) fn fields(
+        &mut self,
+        path: &Path,
+        owner: &str,
+        raw: Vec<Spanned<raw::Field>>,
+        access: Access,
+        chips: ChipSet,
+        bits: u8,
+        upper: bool,
+    ) -> Vec<Field> {
+        let mut fields: Vec<Field> = Vec::new();
+        for field in raw {
+            let at = field.referenced;
+            let raw = field.value;
+            let named = self.chip_set(path, raw.chips.as_ref(), chips);
+            if named.and(chips) != named {
+                let lacking = self.names(named.without(chips));
+                let message = format!("field `{}` is on chips that have no `{owner}`: {lacking}", raw.name);
+                self.say(Diagnostic::at(path, at, message));
+            }
+            let fine = if upper { is_upper(&raw.name) } else { is_lower(&raw.name) && !TAKEN.contains(&raw.name.as_str()) };
+            if !fine {
+                let hint = if upper { UPPER.to_owned() } else { format!("{LOWER}; not {}", TAKEN.join(", ")) };
+                self.say(Diagnostic::at(path, at, format!("`{}` is no field name", raw.name)).hint(hint));
+            }
+            if raw.bits.high >= bits {
+                let message = format!("bit {} of `{owner}.{}`: there are {bits}", raw.bits.high, raw.name);
+                self.say(Diagnostic::at(path, at, message).hint(format!("the highest is {}", bits.saturating_sub(1))));
+                continue;
+            }
+            let source = raw.source.as_ref().map(|source| self.source(path, source.referenced, &source.value));
+            let mut values: Vec<_> = raw.values.into_iter().collect();
+            values.sort_by_key(|(_, value)| *value);
+            let field = Field {
+                name: raw.name,
+                low: raw.bits.low,
+                high: raw.bits.high,
+                access: raw.access.unwrap_or(access),
+                chips: named,
+                doc: raw.doc,
+                source,
+                values,
+            };
+            for (name, value) in &field.values {
+                if value & !(field.mask() >> field.low) != 0 {
+                    let message = format!("value `{name}` = {value} does not fit {} bits", field.width());
+                    let most = field.mask() >> field.low;
+                    self.say(Diagnostic::at(path, at, message).hint(format!("the largest is {most}")));
+                }
+                if name.is_empty() || !name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') {
+                    let hint = "upper-case letters, digits and _";
+                    self.say(Diagnostic::at(path, at, format!("`{name}` is no name of a value")).hint(hint));
+                }
+            }
+            for other in &fields {
+                if other.name == field.name {
+                    let hint = "where chips differ, give each its own name (`SIZE_A`, `SIZE_B`)";
+                    self.say(Diagnostic::at(path, at, format!("`{owner}.{}` is there twice", field.name)).hint(hint));
+                } else if other.mask() & field.mask() != 0 && !other.chips.and(field.chips).is_empty() {
+                    let message = format!("`{owner}.{}` overlaps `{}`", field.name, other.name);
+                    let hint = if upper { "fields may overlap only on different chips" } else { VIEWS };
+                    self.say(Diagnostic::at(path, at, message).hint(hint));
+                } else if !upper && other.mask() & field.mask() != 0 {
+                    let message = format!("`{owner}.{}` overlaps `{}` of another chip", field.name, other.name);
+                    self.say(Diagnostic::at(path, at, message).hint(VIEWS));
+                }
+            }
+            fields.push(field);
+        }
+        fields.sort_by_key(|field| (field.low, field.high));
+        fields
+    }
+
+    pub(super) fn all_words(&mut self, below: &str) -> Vec<Words> {
+        let mut all = Vec::new();
+        for path in self.files(below) {
+            if let Some(file) = self.read::<raw::WordsFile>(&path) {
+                if !is_lower(&file.group) || file.group == "mod" {
+                    let message = format!("`{}` is no group name", file.group);
+                    self.say(Diagnostic::file(&path, message).hint(format!("{LOWER}; mod is taken")));
+                }
+                let words = file.words.into_iter().map(|word| self.word(&path, word)).collect();
+                all.push(Words { name: file.group, doc: file.doc, words });
+            }
+        }
+        all
+    }
+
+    fn word(&mut self, path: &Path, word: Spanned<raw::Word>) -> Word {
+        let at = word.referenced;
+        let raw = word.value;
+        if !is_camel(&raw.name) {
+            self.say(Diagnostic::at(path, at, format!("`{}` is no name of a word", raw.name)).hint(CAMEL));
+        }
+        if ![8, 16, 32, 64].contains(&raw.bits) {
+            let message = format!("`{}` has {} bits", raw.name, raw.bits);
+            self.say(Diagnostic::at(path, at, message).hint("words have 8, 16, 32 or 64"));
+        }
+        if raw.device.is_none() && raw.address.is_some_and(|address| address > 255) {
+            let message = format!("`{}` is at address {}", raw.name, raw.address.unwrap_or(0));
+            self.say(Diagnostic::at(path, at, message).hint("only an MMD device's addresses have more than 8 bits"));
+        }
+        let bits = raw.bits.min(64);
+        if raw.reset.is_some_and(|reset| reset.checked_shr(bits.into()).unwrap_or(0) != 0) {
+            self.say(Diagnostic::at(path, at, format!("`{}`: its reset value does not fit {bits} bits", raw.name)));
+        }
+        let source = self.needed_source(path, at, &format!("word `{}`", raw.name), raw.source.as_ref());
+        let chips = self.chip_set(path, raw.chips.as_ref(), self.all());
+        let fields = self.fields(path, &raw.name, raw.fields, raw.access, chips, bits, false);
+        let raw::Word { name, datasheet, bits, address, page, device, doc, access, reset, .. } = raw;
+        let origin = origin(path, at);
+        Word { name, datasheet, bits, address, page, device, doc, source, access, chips, reset, fields, origin }
+    }
+}
+
+const VIEWS: &str = "a word is one Rust type: describe two views as two words";
