@@ -3,7 +3,7 @@
 //! A step installs what it needs. The runner's own closing lines are printed as they are.
 
 use crate::run::{self, Console};
-use crate::{Error, Result, qemu, sysroot};
+use crate::{Error, Result, codegen, qemu, sysroot};
 use clap::Args;
 use std::process::Command;
 use std::time::Instant;
@@ -31,6 +31,7 @@ struct Step {
 /// In the order of running: cheap and telling first.
 const STEPS: &[Step] = &[
     Step { name: "format", about: "rustfmt leaves every file as it is", run: format },
+    Step { name: "generated", about: "generated files are what specs/ gives", run: generated },
     Step { name: "lint", about: "clippy finds nothing, in any target of any crate", run: lint },
     Step { name: "test", about: "unit, documentation and behaviour tests; on QEMU's device too", run: test },
     Step {
@@ -84,6 +85,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn format(console: &mut Console) -> Result<()> {
     run::quiet(console, "format", run::cargo().args(["fmt", "--all", "--check"])).map(drop)
+}
+
+fn generated(_: &mut Console) -> Result<()> {
+    codegen::run(true)
 }
 
 fn lint(console: &mut Console) -> Result<()> {

@@ -494,6 +494,11 @@ impl Machine {
         self.0.process.wait();
     }
 
+    /// QEMU's process number, for tools that look at it from outside.
+    pub fn process_id(&self) -> u32 {
+        self.0.process.id
+    }
+
     /// What broke the machine, if something did and somebody noticed.
     pub fn broken(&self) -> Option<Cause> {
         lock(&self.0.qtest).broken()

@@ -23,6 +23,8 @@ use std::thread::JoinHandle;
 #[derive(Debug)]
 pub(crate) struct Process {
     handle: OwnedFd,
+    /// Its number, while it runs.
+    pub(crate) id: u32,
     keeper: Option<JoinHandle<()>>,
     said: Mutex<File>,
 }
@@ -70,9 +72,9 @@ impl Process {
         };
         let keeper =
             std::thread::Builder::new().name("qemu".into()).spawn(keep).during("starting a thread")?;
-        let (handle, input, output) =
+        let (handle, id, input, output) =
             started.recv().map_err(|_| Error::Limit("QEMU could not be started"))??;
-        Ok((Self { handle, keeper: Some(keeper), said: Mutex::new(said.into()) }, input, output))
+        Ok((Self { handle, id, keeper: Some(keeper), said: Mutex::new(said.into()) }, input, output))
     }
 
     /// Ends the process at once. It is an error of nobody if it has ended.
@@ -110,7 +112,7 @@ impl Process {
     }
 }
 
-type Started = Result<(OwnedFd, ChildStdin, ChildStdout), Error>;
+type Started = Result<(OwnedFd, u32, ChildStdin, ChildStdout), Error>;
 
 /// Hands the child's ends to whoever waits for them; `None` if there is no child, or nobody waits.
 fn hand_over(spawned: std::io::Result<Child>, sender: &mpsc::Sender<Started>) -> Option<Child> {
@@ -127,7 +129,7 @@ fn hand_over(spawned: std::io::Result<Child>, sender: &mpsc::Sender<Started>) ->
     let ready =
         handle.zip(ends).ok_or(Error::Limit("this kernel has no pidfd: Linux 5.3 or newer is needed"));
     let failed = ready.is_err();
-    let _ = sender.send(ready.map(|(handle, (input, output))| (handle, input, output)));
+    let _ = sender.send(ready.map(|(handle, (input, output))| (handle, child.id(), input, output)));
     if failed {
         let _ = child.kill();
     }
