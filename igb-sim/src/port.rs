@@ -80,7 +80,7 @@ pub(crate) struct Port {
     /// Transmit queues that have more to send, by bit.
     more: u32,
     /// What transmitting has cost since the last access.
-    pub(crate) work: usize,
+    work: usize,
     /// Frames for the wire.
     pub(crate) out: Vec<Frame>,
     /// Frames for our own receiver: loopback.
@@ -169,14 +169,18 @@ impl Port {
     /// A write over the bus.
     pub(crate) fn write(&mut self, raw: u32, value: u32) {
         self.counters.register_writes += 1;
+        self.work = 0;
         if !self.reachable() || !self.check(raw) {
             return;
         }
         let Some(offset) = canonical(self.chip, raw) else { return };
         match offset {
-            CTRL | STATUS | EECD | EERD | EEWR | SRWR | MDIC | SWSM | SW_FW_SYNC | I2CCMD | SCTL => {
+            CTRL | STATUS | EECD | EERD | SRWR | MDIC | SWSM | SW_FW_SYNC | I2CCMD => {
                 self.write_control(offset, value);
             }
+            SCTL if !from(self.chip, Chip::I354) => self.write_control(offset, value),
+            // I2CPARAMS from the 82580 on.
+            EEWR if !from(self.chip, Chip::I82580) => self.write_control(offset, value),
             ICR | ICS | IMS | IMC | EICR | EICS | EIMS | EIMC | GPIE | CTRL_EXT => {
                 self.write_interrupt(offset, value)
             }
@@ -200,6 +204,7 @@ impl Port {
         if !self.present {
             return;
         }
+        self.work = 0;
         match event {
             Event::QueueEnabled { rx, queue, generation, on } if generation == self.generation => {
                 self.queue_enabled(rx, queue, on);

@@ -67,9 +67,9 @@ impl Layout {
         for register in REGISTERS {
             let Some(place) = register.place(chip) else { continue };
             let mut kinds = Kinds { reset: place.reset.unwrap_or(0), ..Kinds::default() };
-            kinds.add(u32::MAX, register.access);
-            for field in register.fields(chip) {
-                kinds.add(field.mask(), field.access);
+            kinds.add(u32::MAX, register.access(chip));
+            if place.access.is_none() {
+                register.fields(chip).for_each(|field| kinds.add(field.mask(), field.access));
             }
             for index in 0..place.count() {
                 let Some(offset) = place.offset_of(index).and_then(|offset| offsets::canonical(chip, offset))

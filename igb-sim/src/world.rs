@@ -371,7 +371,6 @@ impl State {
     /// somebody may wait for.
     fn carry_on(&mut self) -> bool {
         let mut moved = false;
-        self.ports.iter_mut().for_each(|port| port.work = 0);
         loop {
             let mut idle = true;
             for index in 0..self.ports.len() {
