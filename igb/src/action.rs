@@ -16,9 +16,9 @@ pub enum Action<C> {
 
 /// Somewhere a frame can be sent.
 ///
-/// There are three kinds of owners: the transmit half of another queue in the same thread
+/// There are three kinds of owners: the sending part of another queue in the same thread
 /// ([`TxQueue`](crate::TxQueue)), a queue of buffers to another thread ([`rtrb::Producer`]), and an [`Outbox`] for a
-/// transmit half that several threads share.
+/// sending part that several threads share.
 pub trait Port<C> {
     /// Takes the frame, or gives it back when there is no room.
     fn push(&mut self, frame: C) -> Result<(), C>;

@@ -31,11 +31,14 @@ pub enum Error {
     NotParked {
         /// The queue.
         queue: u16,
-        /// Which half.
+        /// Which side.
         side: Side,
         /// How long the reset waited.
         millis: u32,
     },
+    /// After a reset, sending begins again only with sending and finishing part in one hand.
+    #[error("the device was reset: finish this queue together with its sending part")]
+    RestartNeeded,
     /// Buffers are too small for the largest frame: there is one buffer a frame.
     #[error("buffers of {buffer} bytes do not hold frames of {frame}: use larger chunks or a smaller max_frame")]
     BufferTooSmall {
@@ -58,12 +61,12 @@ pub enum Error {
     },
 }
 
-/// One half of a queue pair.
+/// One side of a queue pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// The receiving half.
+    /// The receiving one.
     Rx,
-    /// The sending half.
+    /// The sending one.
     Tx,
 }
 

@@ -20,7 +20,7 @@ pub use control::{Controller, Health};
 pub use error::{Error, Side};
 pub use platform::{Clock, InterruptKind, PciConfig, Platform, Wait};
 pub use probe::{Igb, supports};
-pub use queue::{Queue, QueueStats, RxQueue, TxQueue};
+pub use queue::{Queue, QueueStats, RxQueue, TxFinish, TxQueue};
 
 pub use igb_hal as hal;
 pub use igb_hal::{Duplex, FlowControl, Link, LinkConfig, MacAddress, RssConfig, Speed, Statistics};

@@ -1,5 +1,8 @@
-//! Queues: a receiving half and a sending half, each an object with one owner and no lock; [`Queue`] is both in one
-//! hand.
+//! Queues: a receiving part, a sending part and a cleaning part, each an object with one owner and no lock; [`Queue`]
+//! is all three in one hand.
+//!
+//! Sending and cleaning are two parts because hosts do them at the same time: Linux transmits on one CPU while another
+//! takes finished frames home.
 
 use crate::action::{Action, Port, Ports};
 use crate::shared::{Follow, Member, Shared};
@@ -10,7 +13,7 @@ use igb_hal::{RingAt, RxQueueConfig, TxQueueConfig};
 use igb_regs::{RDT, Reg, TDT};
 use igb_ring::{Chunk, Memory, RxMeta, RxRing, RxStats, TxCleaner, TxOffload, TxSender, tx};
 
-/// The receiving half of a queue pair.
+/// The receiving part of a queue pair.
 pub struct RxQueue<P: Platform, M: Memory> {
     ring: RxRing<M::Buf>,
     bell: Reg<P::Bus, RDT>,
@@ -19,21 +22,28 @@ pub struct RxQueue<P: Platform, M: Memory> {
     seat: Seat<P>,
 }
 
-/// The sending half of a queue pair.
+/// The sending part of a queue pair.
 pub struct TxQueue<P: Platform, C: Chunk> {
     sender: TxSender<C>,
-    cleaner: TxCleaner<C>,
     bell: Reg<P::Bus, TDT>,
     sent: u64,
+    index: u16,
+}
+
+/// The part of a queue pair that takes finished frames home, and sees to it that sending goes on after a reset.
+pub struct TxFinish<P: Platform, C: Chunk> {
+    cleaner: TxCleaner<C>,
     seat: Seat<P>,
 }
 
 /// All of one queue pair: what most programs hold.
 pub struct Queue<P: Platform, M: Memory> {
-    /// The receiving half.
+    /// The receiving part.
     pub rx: RxQueue<P, M>,
-    /// The sending half.
+    /// The sending part.
     pub tx: TxQueue<P, M::Buf>,
+    /// The part that takes finished frames home.
+    pub finish: TxFinish<P, M::Buf>,
 }
 
 /// What a queue has counted.
@@ -172,17 +182,13 @@ impl<P: Platform, M: Memory> RxQueue<P, M> {
         }
     }
 
-    /// Disables the hardware queue, takes every buffer home and gives the memory back.
+    /// Disables the hardware queue and takes every buffer home to the queue's memory.
     ///
     /// # Errors
     /// If the hardware queue does not say that it is disabled. Ring and buffers then wait in quarantine until the
     /// controller is closed.
-    pub fn close(mut self) -> Result<M, Error>
-    where
-        M: Default,
-    {
-        self.stop()?;
-        Ok(core::mem::take(&mut self.memory))
+    pub fn close(mut self) -> Result<(), Error> {
+        self.stop()
     }
 
     fn stop(&mut self) -> Result<(), Error> {
@@ -196,24 +202,6 @@ impl<P: Platform, M: Memory> RxQueue<P, M> {
 }
 
 impl<P: Platform, C: Chunk> TxQueue<P, C> {
-    fn new(shared: &Arc<Shared<P>>, index: u16) -> Result<Self, Error> {
-        let (sender, cleaner) =
-            tx::ring_with_quarantine(shared.platform.dma(), shared.queues.tx, &shared.quarantine)?;
-        let bell = shared.mac.tx_tail(index.into());
-        let queue = Self { sender, cleaner, bell, sent: 0, seat: Seat::new(shared, index, Side::Tx) };
-        queue.start()?;
-        Ok(queue)
-    }
-
-    fn start(&self) -> Result<(), Error> {
-        let shared = &self.seat.shared;
-        let (base, bytes) = self.sender.base();
-        let ring = RingAt { base, bytes };
-        let index = self.seat.index.into();
-        shared.mac.start_tx_queue(index, ring, &TxQueueConfig::default(), &mut shared.platform.delay())?;
-        Ok(())
-    }
-
     /// Queues a frame. It leaves at the next [`flush`](Port::flush).
     ///
     /// # Errors
@@ -246,21 +234,65 @@ impl<P: Platform, C: Chunk> TxQueue<P, C> {
         count
     }
 
-    /// Takes finished frames home, each to `give`. Returns how many.
+    /// Descriptors that are free.
+    pub fn room(&mut self) -> u32 {
+        self.sender.room()
+    }
+
+    /// The number of this queue.
+    pub fn index(&self) -> u16 {
+        self.index
+    }
+}
+
+impl<P: Platform, C: Chunk> TxFinish<P, C> {
+    fn new(shared: &Arc<Shared<P>>, index: u16) -> Result<(TxQueue<P, C>, Self), Error> {
+        let (sender, cleaner) =
+            tx::ring_with_quarantine(shared.platform.dma(), shared.queues.tx, &shared.quarantine)?;
+        let bell = shared.mac.tx_tail(index.into());
+        let tx = TxQueue { sender, bell, sent: 0, index };
+        let finish = Self { cleaner, seat: Seat::new(shared, index, Side::Tx) };
+        finish.start(&tx)?;
+        Ok((tx, finish))
+    }
+
+    fn start(&self, tx: &TxQueue<P, C>) -> Result<(), Error> {
+        let shared = &self.seat.shared;
+        let (base, bytes) = tx.sender.base();
+        let ring = RingAt { base, bytes };
+        let index = self.seat.index.into();
+        shared.mac.start_tx_queue(index, ring, &TxQueueConfig::default(), &mut shared.platform.delay())?;
+        Ok(())
+    }
+
+    /// Takes finished frames home, each to `give`, and after a reset lets sending begin again: frames that had not left
+    /// come home too. `tx` is the sending part of the same queue. Returns how many frames finished.
     ///
     /// # Errors
     /// As [`RxQueue::poll`].
     #[inline]
-    pub fn clean(&mut self, mut give: impl FnMut(C)) -> Result<u32, Error> {
-        if self.seat.moved() && !self.follow(&mut give)? {
+    pub fn clean(&mut self, tx: &mut TxQueue<P, C>, mut give: impl FnMut(C)) -> Result<u32, Error> {
+        if self.seat.moved() && !self.follow(tx, &mut give)? {
             return Ok(0);
         }
         Ok(self.cleaner.clean(give))
     }
 
-    /// Descriptors that are free.
-    pub fn room(&mut self) -> u32 {
-        self.sender.room()
+    /// [`clean`](Self::clean) where the sending part is in other hands at this moment.
+    ///
+    /// # Errors
+    /// [`Error::RestartNeeded`] after a reset: take the sending part and call [`clean`](Self::clean). Otherwise as
+    /// [`RxQueue::poll`].
+    #[inline]
+    pub fn clean_alone(&mut self, give: impl FnMut(C)) -> Result<u32, Error> {
+        if self.seat.moved() {
+            match self.seat.shared.follow(&mut self.seat.member)? {
+                Follow::Rest => return Ok(0),
+                Follow::Run => {}
+                Follow::Restart => return Err(Error::RestartNeeded),
+            }
+        }
+        Ok(self.cleaner.clean(give))
     }
 
     /// Descriptors that the hardware has not finished.
@@ -274,7 +306,7 @@ impl<P: Platform, C: Chunk> TxQueue<P, C> {
     }
 
     #[cold]
-    fn follow(&mut self, give: &mut impl FnMut(C)) -> Result<bool, Error> {
+    fn follow(&mut self, tx: &mut TxQueue<P, C>, give: &mut impl FnMut(C)) -> Result<bool, Error> {
         let generation = self.seat.shared.generation();
         match self.seat.shared.follow(&mut self.seat.member)? {
             Follow::Rest => Ok(false),
@@ -282,8 +314,8 @@ impl<P: Platform, C: Chunk> TxQueue<P, C> {
             Follow::Restart => {
                 let shared = &self.seat.shared;
                 shared.mac.stop_tx_queue(self.seat.index.into(), &mut shared.platform.delay())?;
-                self.cleaner.reclaim(&mut self.sender, give);
-                self.start()?;
+                self.cleaner.reclaim(&mut tx.sender, give);
+                self.start(tx)?;
                 self.seat.member.restarted(&self.seat.shared, generation);
                 Ok(true)
             }
@@ -294,21 +326,21 @@ impl<P: Platform, C: Chunk> TxQueue<P, C> {
     ///
     /// # Errors
     /// If the hardware queue does not say that it is disabled; ring and frames then wait in quarantine.
-    pub fn close(mut self, give: impl FnMut(C)) -> Result<(), Error> {
-        self.stop(give)
+    pub fn close(mut self, mut tx: TxQueue<P, C>, give: impl FnMut(C)) -> Result<(), Error> {
+        self.stop(&mut tx, give)
     }
 
-    fn stop(&mut self, give: impl FnMut(C)) -> Result<(), Error> {
+    fn stop(&mut self, tx: &mut TxQueue<P, C>, give: impl FnMut(C)) -> Result<(), Error> {
         let shared = &self.seat.shared;
         if !shared.is_closed() {
             shared.mac.stop_tx_queue(self.seat.index.into(), &mut shared.platform.delay())?;
-            self.cleaner.reclaim(&mut self.sender, give);
+            self.cleaner.reclaim(&mut tx.sender, give);
         }
         Ok(())
     }
 }
 
-/// A transmit half is a port of the thread that owns it.
+/// A sending part is a port of the thread that owns it.
 impl<P: Platform, C: Chunk> Port<C> for TxQueue<P, C> {
     #[inline]
     fn push(&mut self, frame: C) -> Result<(), C> {
@@ -323,9 +355,9 @@ impl<P: Platform, C: Chunk> Port<C> for TxQueue<P, C> {
 
 impl<P: Platform, M: Memory> Queue<P, M> {
     pub(crate) fn new(shared: &Arc<Shared<P>>, index: u16, memory: M) -> Result<Self, Error> {
-        let tx = TxQueue::new(shared, index)?;
+        let (tx, finish) = TxFinish::new(shared, index)?;
         let rx = RxQueue::new(shared, index, memory)?;
-        Ok(Self { rx, tx })
+        Ok(Self { rx, tx, finish })
     }
 
     /// The number of this queue.
@@ -370,7 +402,7 @@ impl<P: Platform, M: Memory> Queue<P, M> {
     #[inline]
     pub fn clean(&mut self) -> Result<u32, Error> {
         let memory = &mut self.rx.memory;
-        self.tx.clean(|chunk| memory.give(chunk))
+        self.finish.clean(&mut self.tx, |chunk| memory.give(chunk))
     }
 
     /// Sends a batch of at most `budget` frames with one doorbell, after taking finished ones home.
@@ -384,9 +416,9 @@ impl<P: Platform, M: Memory> Queue<P, M> {
         Ok(self.tx.send_batch(budget, || next(memory)))
     }
 
-    /// The halves, for two owners.
-    pub fn split(self) -> (RxQueue<P, M>, TxQueue<P, M::Buf>) {
-        (self.rx, self.tx)
+    /// The parts, for several owners.
+    pub fn split(self) -> (RxQueue<P, M>, TxQueue<P, M::Buf>, TxFinish<P, M::Buf>) {
+        (self.rx, self.tx, self.finish)
     }
 
     /// The vector that this queue raises.
@@ -444,8 +476,8 @@ impl<P: Platform, M: Memory> Queue<P, M> {
     /// If a hardware queue does not say that it is disabled; its ring and buffers then wait in quarantine until the
     /// controller is closed.
     pub fn close(mut self) -> Result<(), Error> {
-        let Self { rx, tx } = &mut self;
-        let sent = tx.stop(|chunk| rx.memory.give(chunk));
+        let Self { rx, tx, finish } = &mut self;
+        let sent = finish.stop(tx, |chunk| rx.memory.give(chunk));
         rx.stop().and(sent)
     }
 }
@@ -464,6 +496,12 @@ impl<P: Platform, M: Memory> core::fmt::Debug for RxQueue<P, M> {
 
 impl<P: Platform, C: Chunk> core::fmt::Debug for TxQueue<P, C> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("TxQueue").field("index", &self.seat.index).field("sent", &self.sent).finish_non_exhaustive()
+        f.debug_struct("TxQueue").field("index", &self.index).field("sent", &self.sent).finish_non_exhaustive()
+    }
+}
+
+impl<P: Platform, C: Chunk> core::fmt::Debug for TxFinish<P, C> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("TxFinish").field("index", &self.index()).field("pending", &self.pending()).finish_non_exhaustive()
     }
 }
