@@ -24,16 +24,22 @@ pub struct Routing {
 }
 
 impl Routing {
-    /// The routing of `queues` queue pairs on a chip. With a vector for each and one more, queue q has vector q and
-    /// the rest, link changes above all, has vector `queues`. With fewer the queues share all but the last; with one
-    /// all share it.
-    pub fn new(chip: Chip, mode: Mode, queues: u16) -> Self {
+    /// The routing of `queues` queue pairs. With a vector for each and one more, queue q has vector q and the rest,
+    /// link changes above all, has vector `queues`. With fewer the queues share all but the last; with one all share
+    /// it.
+    ///
+    /// ```
+    /// use igb_hal::{Mode, Routing};
+    /// let routing = Routing::new(Mode::MsiX { vectors: 10 }, 4);
+    /// assert_eq!((routing.vectors(), routing.vector_of_queue(3), routing.vector_other()), (5, 3, 4));
+    /// ```
+    pub const fn new(mode: Mode, queues: u16) -> Self {
         match mode {
             Mode::Single => Self { single: true, vectors: 1, queues },
             Mode::MsiX { vectors } => {
-                let most = u16::try_from(chip.msix_vectors()).unwrap_or(u16::MAX);
-                let vectors = vectors.clamp(1, most).min(queues.saturating_add(1));
-                Self { single: false, vectors, queues }
+                let enough = queues.saturating_add(1);
+                let vectors = if vectors < enough { vectors } else { enough };
+                Self { single: false, vectors: if vectors == 0 { 1 } else { vectors }, queues }
             }
         }
     }
@@ -86,7 +92,12 @@ impl<B: Bus> Mac<B> {
     ///
     /// GPIE comes before IVAR: the other way round IVAR is lost.
     pub fn route(&self, mode: Mode, queues: u16) -> Routing {
-        let routing = Routing::new(self.chip(), mode, queues);
+        let most = u16::try_from(self.chip().msix_vectors()).unwrap_or(u16::MAX);
+        let mode = match mode {
+            Mode::MsiX { vectors } => Mode::MsiX { vectors: vectors.min(most) },
+            Mode::Single => mode,
+        };
+        let routing = Routing::new(mode, queues);
         match self.chip() {
             Chip::I82575 => self.route_by_mask(&routing),
             _ => self.route_by_table(&routing),
