@@ -96,7 +96,7 @@ impl<P: Platform, M: Memory> RxQueue<P, M> {
     fn start(&mut self) -> Result<(), Error> {
         let shared = &self.seat.shared;
         let (base, bytes) = self.ring.base();
-        let mut config = RxQueueConfig::default();
+        let mut config = RxQueueConfig::for_chip(shared.mac.chip());
         config.buffer_bytes = self.ring.buffer_size();
         config.drop_when_empty = shared.drop_when_empty;
         let ring = RingAt { base, bytes };
@@ -261,7 +261,7 @@ impl<P: Platform, C: Chunk> TxFinish<P, C> {
         let (base, bytes) = tx.sender.base();
         let ring = RingAt { base, bytes };
         let index = self.seat.index.into();
-        shared.mac.start_tx_queue(index, ring, &TxQueueConfig::default(), &mut shared.platform.delay())?;
+        shared.mac.start_tx_queue(index, ring, &TxQueueConfig::for_chip(shared.mac.chip()), &mut shared.platform.delay())?;
         Ok(())
     }
 
