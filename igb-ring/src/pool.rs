@@ -250,10 +250,18 @@ impl<const COHERENT: bool> Buffer<COHERENT> {
     }
 }
 
+/// Out of line, so that the only locked instructions stay out of the loops that never drop.
+#[cold]
+#[inline(never)]
+fn home(pool: NonNull<Inner>, base: u32) {
+    // SAFETY: called by a buffer's drop, which owns this chunk and its reference.
+    unsafe { Inner::push(pool, &[base]) }
+}
+
 impl<const COHERENT: bool> Drop for Buffer<COHERENT> {
+    #[inline]
     fn drop(&mut self) {
-        // SAFETY: we own this chunk and its reference.
-        unsafe { Inner::push(self.pool, &[self.base()]) }
+        home(self.pool, self.base());
     }
 }
 
@@ -385,5 +393,26 @@ impl<const COHERENT: bool> Drop for Local<COHERENT> {
 impl<const COHERENT: bool> fmt::Debug for Local<COHERENT> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Local").field("pool", &self.pool).field("free", &self.n).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Arena;
+
+    /// A popper that slept while its chunk left the stack and came back must not succeed: the links may be others.
+    #[test]
+    fn the_head_is_another_after_a_chunk_went_and_came() {
+        let pool = Pool::new(&Arena::anonymous(1 << 20, 0).unwrap(), 4, 512).unwrap();
+        let before = pool.inner().head.load(Relaxed);
+        let all: alloc::vec::Vec<_> = {
+            let mut local = pool.local();
+            core::iter::from_fn(|| local.take()).collect()
+        };
+        all.into_iter().for_each(drop);
+        let after = pool.inner().head.load(Relaxed);
+        assert_eq!(before as u32, after as u32, "the same chunk is on top");
+        assert_ne!(before, after);
     }
 }

@@ -133,7 +133,7 @@ fn a_context_goes_before_its_frame_and_holds_no_chunk() {
     let mut back = 0;
     cleaner.reclaim(&mut sender, |chunk| {
         back += 1;
-        memory.give(chunk)
+        memory.give(chunk);
     });
     assert_eq!(back, 2);
     drop((sender, cleaner, memory, pool));

@@ -3,7 +3,7 @@
 use bitfield_struct::bitfield;
 /// Receive descriptor as software writes it, lower quadword.
 /**
- - Advanced receive descriptor, read format, quadword 0; all chips.*/
+- Advanced receive descriptor, read format, quadword 0; all chips.*/
 /// - Source: ds-i210 7.1.4.1; sdm-82575 4.1.5.1.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct RxBuffer {
 }
 /// Receive descriptor as software writes it, upper quadword. All zero with one buffer a descriptor.
 /**
- - Advanced receive descriptor, read format, quadword 1; all chips.*/
+- Advanced receive descriptor, read format, quadword 1; all chips.*/
 /// - Source: ds-i210 7.1.4.1; sdm-82575 4.1.5.1.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct RxHeaderBuffer {
 }
 /// What the device learnt of the packet, when RXCSUM.PCSD is 1.
 /**
- - Advanced receive descriptor, write-back format, quadword 0; all chips.*/
+- Advanced receive descriptor, write-back format, quadword 0; all chips.*/
 /// - Source: ds-i210 7.1.4.2; sdm-82575 4.1.5.2; linux e1000\_82575.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -94,7 +94,7 @@ impl RxInfo {
 }
 /// The upper half of the same quadword when RXCSUM.PCSD is 0.
 /**
- - Advanced receive descriptor, write-back format, quadword 0; all chips.*/
+- Advanced receive descriptor, write-back format, quadword 0; all chips.*/
 /// - Source: ds-i210 7.1.4.2; sdm-82575 4.1.5.2.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -110,7 +110,7 @@ pub struct RxFragment {
 }
 /// What became of the packet. The device writes it last.
 /**
- - Advanced receive descriptor, write-back format, quadword 1; all chips.*/
+- Advanced receive descriptor, write-back format, quadword 1; all chips.*/
 /// - Source: ds-i210 7.1.4.2; sdm-82575 4.1.5.2; linux e1000\_defines.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -179,7 +179,7 @@ pub struct RxStatus {
 }
 /// Transmit data descriptor, lower quadword.
 /**
- - Advanced transmit data descriptor, quadword 0; all chips.*/
+- Advanced transmit data descriptor, quadword 0; all chips.*/
 /// - Source: ds-i210 7.2.2.3; sdm-82575 5.3.3.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -190,7 +190,7 @@ pub struct TxBuffer {
 }
 /// Transmit data descriptor, upper quadword.
 /**
- - Advanced transmit data descriptor, quadword 1; all chips.*/
+- Advanced transmit data descriptor, quadword 1; all chips.*/
 /// - Source: ds-i210 7.2.2.3; sdm-82575 5.3.3; linux e1000\_82575.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -252,7 +252,7 @@ impl TxData {
 }
 /// Transmit descriptor as the device writes it back.
 /**
- - Advanced transmit descriptor, write-back format, quadword 1; all chips.*/
+- Advanced transmit descriptor, write-back format, quadword 1; all chips.*/
 /// - Source: ds-i210 7.2.2.4; sdm-82575 5.3.4.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -266,7 +266,7 @@ pub struct TxStatus {
 }
 /// Transmit context descriptor, lower quadword.
 /**
- - Advanced transmit context descriptor, quadword 0; all chips.*/
+- Advanced transmit context descriptor, quadword 0; all chips.*/
 /// - Source: ds-i210 7.2.2.2; sdm-82575 5.3.2; linux e1000\_82575.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -288,7 +288,7 @@ pub struct TxHeaders {
 }
 /// Transmit context descriptor, upper quadword.
 /**
- - Advanced transmit context descriptor, quadword 1; all chips.*/
+- Advanced transmit context descriptor, quadword 1; all chips.*/
 /// - Source: ds-i210 7.2.2.2; sdm-82575 5.3.2; linux e1000\_82575.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
