@@ -58,7 +58,7 @@ fn tx_step() -> impl Strategy<Value = Tx> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn receive(len in 8u32..20, steps in proptest::collection::vec(rx_step(), 1..300)) {
