@@ -261,7 +261,11 @@ impl<P: Platform, C: Chunk> TxFinish<P, C> {
         let (base, bytes) = tx.sender.base();
         let ring = RingAt { base, bytes };
         let index = self.seat.index.into();
-        shared.mac.start_tx_queue(index, ring, &TxQueueConfig::for_chip(shared.mac.chip()), &mut shared.platform.delay())?;
+        let mut config = TxQueueConfig::for_chip(shared.mac.chip());
+        // One descriptor of a batch asks for a report; a chip that gathers reports before it writes them would keep a
+        // whole batch waiting.
+        config.write_back = 1;
+        shared.mac.start_tx_queue(index, ring, &config, &mut shared.platform.delay())?;
         Ok(())
     }
 
