@@ -1,12 +1,10 @@
 //! The link: offered or forced, and what came of it.
 
-use crate::mdio::SharedDelay;
 use crate::{Error, Mac};
-use core::cell::RefCell;
 use core::fmt;
 use core::sync::atomic::Ordering::Relaxed;
 use embedded_hal::delay::DelayNs;
-use igb_phy::{Advertise, Duplex, Mdix, Pause, Phy, Setup, Speed};
+use igb_phy::{Advertise, Duplex, Mdix, Pause, Setup, Speed};
 use igb_regs::{Bus, CTRL, Chip, MANC, Media, PHPM, STATUS};
 
 /// Which way pause frames go.
@@ -169,12 +167,13 @@ impl<B: Bus> Mac<B> {
         if !status.is_set(STATUS::LU) {
             return Ok(Link::DOWN);
         }
-        let id = self.phy(delay)?;
-        let mut phy = Phy::resume(self.mdio(delay), id);
-        if !phy.link()?.up {
-            return Ok(Link::DOWN);
-        }
-        let resolved = phy.resolved()?;
+        let resolved = self.with_phy(delay, |phy, _| {
+            if !phy.link()?.up {
+                return Ok(None);
+            }
+            Ok(Some(phy.resolved()?))
+        })?;
+        let Some(resolved) = resolved else { return Ok(Link::DOWN) };
         // The MAC knows best: it moves the frames. Its field has a second code for 1000 Mb/s.
         let status = self.regs().status().snapshot();
         let speed = match status.read(STATUS::SPEED) {
@@ -234,18 +233,17 @@ impl<B: Bus> Mac<B> {
             return self.check();
         }
         let offer = config.advertise.with_pause(config.flow_control.into());
-        let id = self.phy(delay)?;
-        let delay = RefCell::new(delay);
-        let mut delay = SharedDelay(&delay);
-        let mut phy = Phy::resume(self.mdio(delay), id);
-        // The PHY keeps its settings over a reset of the MAC; writing them again costs little and repairs what
-        // somebody else may have changed.
-        phy.configure(&Setup { mdix: config.mdix, ..Setup::default() }, &mut delay)?;
-        match config.force {
-            Some((speed, duplex)) => phy.force(speed, duplex, &mut delay)?,
-            None if config.autoneg => phy.start_autoneg(&offer)?,
-            None => {}
-        }
+        self.with_phy(delay, |phy, delay| {
+            // The PHY keeps its settings over a reset of the MAC; writing them again costs little and repairs what
+            // somebody else may have changed.
+            phy.configure(&Setup { mdix: config.mdix, ..Setup::default() }, delay)?;
+            match config.force {
+                Some((speed, duplex)) => phy.force(speed, duplex, delay)?,
+                None if config.autoneg => phy.start_autoneg(&offer)?,
+                None => {}
+            }
+            Ok(())
+        })?;
         self.check()
     }
 }

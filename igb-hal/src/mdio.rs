@@ -53,6 +53,8 @@ pub struct MdioPort<'a, B, D> {
     mac: &'a Mac<B>,
     address: u8,
     delay: D,
+    /// The lock is held by whoever made this.
+    locked: bool,
 }
 
 /// Which PHY was found, and where.
@@ -75,7 +77,7 @@ impl core::fmt::Display for PhyInfo {
 impl<B: Bus> Mac<B> {
     /// The way to this port's PHY.
     pub fn mdio<D: DelayNs>(&self, delay: D) -> MdioPort<'_, B, D> {
-        MdioPort { mac: self, address: self.phy_address(), delay }
+        MdioPort { mac: self, address: self.phy_address(), delay, locked: false }
     }
 
     /// Finds the PHY, powers it up and resets it, unless the firmware forbids a reset (MANC.BLK_PHY_RST).
@@ -102,12 +104,22 @@ impl<B: Bus> Mac<B> {
         Ok(PhyInfo { id, model: id.model(), address })
     }
 
-    /// Which PHY: the one found before, or found now.
-    pub(crate) fn phy(&self, delay: &mut impl DelayNs) -> Result<PhyId, Error> {
-        match self.phy_id.load(Relaxed) {
-            0 => Ok(self.open_phy(delay)?.id),
-            id => Ok(PhyId(id)),
-        }
+    /// Runs `f` on the PHY, found before or now, under one lock: what pages it selects stay selected.
+    pub(crate) fn with_phy<T, D: DelayNs>(
+        &self,
+        delay: &mut D,
+        f: impl for<'a, 'd> FnOnce(&mut PhyOf<'a, 'd, B, D>, &mut SharedDelay<'a, 'd, D>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let id = match self.phy_id.load(Relaxed) {
+            0 => self.open_phy(delay)?.id,
+            id => PhyId(id),
+        };
+        self.locked(Lock::Phy, delay, |delay| {
+            let delay = RefCell::new(delay);
+            let mut delay = SharedDelay(&delay);
+            let port = MdioPort { mac: self, address: self.phy_address(), delay, locked: true };
+            f(&mut Phy::resume(port, id), &mut delay)
+        })
     }
 
     /// Resets the PHY by its pin: 100 us, then 150 us, and 300 us in which it takes no access; then its settings are
@@ -176,6 +188,9 @@ impl<B: Bus> Mac<B> {
     }
 }
 
+/// The PHY under a lock.
+pub(crate) type PhyOf<'a, 'd, B, D> = Phy<MdioPort<'a, B, SharedDelay<'a, 'd, D>>>;
+
 /// One delay for the port and for who drives the PHY behind it; neither calls the other from within a delay.
 pub(crate) struct SharedDelay<'a, 'd, D>(pub(crate) &'a RefCell<&'d mut D>);
 
@@ -229,13 +244,15 @@ impl<B: Bus, D: DelayNs> MdioPort<'_, B, D> {
             let external = mac.regs().mdic().get() & MDIC::DEST.val(1).value;
             command |= MDIC::PHYADD.val(u32::from(self.address)).value | external;
         }
-        let result = mac.locked(Lock::Phy, &mut self.delay, |delay| {
+        let go = |delay: &mut D| {
             let mdic = mac.regs().mdic();
             mdic.set(command);
             delay.delay_us(50);
             let done = (MDIC::READY.val(1) + MDIC::ERROR.val(1)).value;
             mac.poll(&wait, delay, || mdic.get(), |value| value & done != 0)
-        });
+        };
+        let result =
+            if self.locked { go(&mut self.delay) } else { mac.locked(Lock::Phy, &mut self.delay, go) };
         match result {
             Ok(mdic) if MDIC::ERROR.is_set(mdic) => Err(MdioError::Refused { register, mdic }),
             Ok(mdic) => Ok(mdic),

@@ -42,8 +42,8 @@ impl<B: Bus> Mac<B> {
                 self.regs().sw_fw_sync().set(sync | ours);
                 self.give_semaphore();
                 let result = f(delay);
-                self.unlock(ours, lock, delay)?;
-                return result;
+                let given = self.unlock(ours, lock, delay);
+                return result.and_then(|value| given.map(|()| value));
             }
             self.give_semaphore();
             if sync == u32::MAX {
