@@ -65,6 +65,13 @@ impl Config {
         self
     }
 
+    /// Another time that a reset waits for the queues.
+    #[must_use]
+    pub fn reset_patience(mut self, patience: Duration) -> Self {
+        self.reset_patience = patience;
+        self
+    }
+
     /// Other flow control.
     #[must_use]
     pub fn flow_control(mut self, flow_control: FlowControl) -> Self {

@@ -18,6 +18,7 @@ pub struct RxQueue<P: Platform, M: Memory> {
     ring: RxRing<M::Buf>,
     bell: Reg<P::Bus, RDT>,
     memory: M,
+    done: u64,
     lost: u64,
     seat: Seat<P>,
 }
@@ -49,7 +50,9 @@ pub struct Queue<P: Platform, M: Memory> {
 /// What a queue has counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueStats {
-    /// The receive ring's counters.
+    /// Frames that were handed to the callback.
+    pub received: u64,
+    /// What was dropped in the receive ring.
     pub rx: RxStats,
     /// Frames that could not be sent or redirected: no room, no such port, or a buffer of a foreign domain.
     pub lost: u64,
@@ -87,7 +90,7 @@ impl<P: Platform, M: Memory> RxQueue<P, M> {
         let ring =
             RxRing::with_quarantine(shared.platform.dma(), shared.queues.rx, memory.buffer_size(), quarantine)?;
         let bell = shared.mac.rx_tail(index.into());
-        let mut queue = Self { ring, bell, memory, lost: 0, seat: Seat::new(shared, index, Side::Rx) };
+        let mut queue = Self { ring, bell, memory, done: 0, lost: 0, seat: Seat::new(shared, index, Side::Rx) };
         queue.start()?;
         Ok(queue)
     }
@@ -106,7 +109,8 @@ impl<P: Platform, M: Memory> RxQueue<P, M> {
     }
 
     /// Hands at most `budget` received frames to `each` and acts on what it returns. One refill, and one doorbell for
-    /// each ring that moved. Returns the number of frames; fewer than the budget means that the ring is drained.
+    /// each ring that moved. Returns how many descriptors were done, broken frames included; fewer than the budget means
+    /// that the ring is drained.
     ///
     /// While a reset waits or runs, nothing is received and the answer is 0.
     ///
@@ -135,6 +139,7 @@ impl<P: Platform, M: Memory> RxQueue<P, M> {
             sent.err()
         });
         self.lost += lost;
+        self.done += u64::from(frames);
         self.refill();
         own.flush();
         ports.flush();
@@ -158,7 +163,12 @@ impl<P: Platform, M: Memory> RxQueue<P, M> {
         self.seat.index
     }
 
-    /// What the ring counted.
+    /// Frames that were handed to the callback.
+    pub fn received(&self) -> u64 {
+        self.done.saturating_sub(self.ring.stats().bad())
+    }
+
+    /// What was dropped in the ring.
     pub fn stats(&self) -> RxStats {
         self.ring.stats()
     }
@@ -471,7 +481,7 @@ impl<P: Platform, M: Memory> Queue<P, M> {
 
     /// What this queue counted.
     pub fn stats(&self) -> QueueStats {
-        QueueStats { rx: self.rx.stats(), lost: self.rx.lost, sent: self.tx.sent }
+        QueueStats { received: self.rx.received(), rx: self.rx.stats(), lost: self.rx.lost, sent: self.tx.sent }
     }
 
     /// Disables both hardware queues and takes every buffer home.

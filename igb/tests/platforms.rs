@@ -30,7 +30,7 @@ mod vfio {
     }
 
     #[derive(Clone)]
-    struct ContainerDma(Arc<Container>);
+    pub(super) struct ContainerDma(Arc<Container>);
 
     impl ContainerDma {
         fn map_into_iommu(&self, _cpu: NonNull<u8>, len: usize) -> Option<u64> {
@@ -71,7 +71,7 @@ mod vfio {
     }
 
     #[derive(Clone)]
-    struct BarBus(Arc<Bar>);
+    pub(super) struct BarBus(Arc<Bar>);
 
     impl Bus for BarBus {
         fn read32(&self, offset: u32) -> u32 {
@@ -89,7 +89,7 @@ mod vfio {
         }
     }
 
-    struct Config(Arc<File>);
+    pub(super) struct Config(Arc<File>);
     impl PciConfig for Config {
         fn read32(&self, offset: u16) -> u32 {
             use std::os::unix::fs::FileExt;
@@ -103,7 +103,7 @@ mod vfio {
         }
     }
 
-    struct EventFd(OwnedFd);
+    pub(super) struct EventFd(OwnedFd);
     impl Wait for EventFd {
         fn wait(&mut self, _limit: Duration) -> bool {
             false
@@ -111,14 +111,14 @@ mod vfio {
     }
 
     #[derive(Clone)]
-    struct Monotonic(Instant);
+    pub(super) struct Monotonic(Instant);
     impl Clock for Monotonic {
         fn now(&self) -> Duration {
             self.0.elapsed()
         }
     }
 
-    struct Sleep;
+    pub(super) struct Sleep;
     impl DelayNs for Sleep {
         fn delay_ns(&mut self, ns: u32) {
             std::thread::sleep(Duration::from_nanos(ns.into()));

@@ -35,14 +35,14 @@ pub fn address_filters<B: Bed>(bed: &B) {
     assert_eq!(taken(&[GROUP, OTHER_GROUP, STRANGER]), [0, 1]);
     control.set_all_multicast(false).expect("takes some groups");
     control.set_multicast(&[]).expect("leaves");
-    assert_eq!(taken(&[GROUP, OTHER_GROUP]), []);
+    assert!(taken(&[GROUP, OTHER_GROUP]).is_empty());
     control.set_unicast(&[MacAddress(SECOND)]).expect("has a second address");
     assert_eq!(taken(&[SECOND, STRANGER]), [0]);
     control.set_unicast(&[]).expect("has one address");
-    assert_eq!(taken(&[SECOND]), []);
+    assert!(taken(&[SECOND]).is_empty());
     control.set_promiscuous(true).expect("is promiscuous");
     assert_eq!(taken(&[STRANGER, SECOND, GROUP]), [0, 1, 2]);
     control.set_promiscuous(false).expect("is not");
-    assert_eq!(taken(&[STRANGER]), []);
+    assert!(taken(&[STRANGER]).is_empty());
     close(bed, (control, queues));
 }
