@@ -35,6 +35,7 @@ impl<B: Bus> Mac<B> {
     pub fn firmware(&self, delay: &mut impl DelayNs) -> Result<Firmware, Error> {
         let image = self.nvm().read(5, delay)?;
         let fwsm = self.regs().fwsm().snapshot();
+        self.check()?;
         Ok(Firmware { image, runs: fwsm.is_set(FWSM::FW_VALID), mode: fwsm.read(FWSM::FW_MODE) as u8 })
     }
 }

@@ -135,6 +135,10 @@ impl<B: Bus> Mac<B> {
     /// [`Error::Phy`], [`Error::Semaphore`], [`Error::UnsupportedMedia`], [`Error::DeviceGone`].
     pub fn setup_link(&self, config: &LinkConfig, delay: &mut impl DelayNs) -> Result<(), Error> {
         self.check()?;
+        self.or_gone(self.start_link(config, delay))
+    }
+
+    fn start_link(&self, config: &LinkConfig, delay: &mut impl DelayNs) -> Result<(), Error> {
         self.flow_wish.store(config.flow_control.bits(), Relaxed);
         self.set_flow_thresholds(config.flow_control);
         let media = self.media();
@@ -155,6 +159,10 @@ impl<B: Bus> Mac<B> {
     ///
     /// [`Error::Phy`], [`Error::Semaphore`], [`Error::DeviceGone`].
     pub fn link(&self, delay: &mut impl DelayNs) -> Result<Link, Error> {
+        self.or_gone(self.read_link(delay))
+    }
+
+    fn read_link(&self, delay: &mut impl DelayNs) -> Result<Link, Error> {
         let status = self.regs().status().snapshot();
         if status.get() == u32::MAX {
             return Err(Error::DeviceGone);

@@ -93,6 +93,11 @@ impl<B: Bus> Mac<B> {
         if self.regs.status().get() == u32::MAX { Err(Error::DeviceGone) } else { Ok(()) }
     }
 
+    /// An error that a device which left the bus caused is that it left.
+    pub(crate) fn or_gone<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        result.map_err(|error| self.check().err().unwrap_or(error))
+    }
+
     /// Makes posted writes arrive: a read of the same device comes back after them.
     pub(crate) fn flush(&self) {
         let _ = self.regs.status().get();

@@ -87,6 +87,10 @@ impl<B: Bus> Mac<B> {
     /// [`Error::UnsupportedMedia`] on a port without an MDIO PHY, [`Error::Phy`], [`Error::Semaphore`],
     /// [`Error::DeviceGone`].
     pub fn open_phy(&self, delay: &mut impl DelayNs) -> Result<PhyInfo, Error> {
+        self.or_gone(self.find_phy(delay))
+    }
+
+    fn find_phy(&self, delay: &mut impl DelayNs) -> Result<PhyInfo, Error> {
         self.check()?;
         match self.media() {
             Media::Copper => {}

@@ -92,11 +92,14 @@ impl<B: Bus> Nvm<'_, B> {
     ///
     /// [`Error::NvmChecksum`] names the region; [`Error::NvmAbsent`]; else as [`read_into`](Self::read_into).
     pub fn verify(&self, delay: &mut impl DelayNs) -> Result<(), Error> {
+        self.mac.or_gone(self.sum_up(delay))
+    }
+
+    fn sum_up(&self, delay: &mut impl DelayNs) -> Result<(), Error> {
         if self.is_in_invm() {
             return self.mac.check();
         }
         if !self.is_present() {
-            self.mac.check()?;
             return Err(Error::NvmAbsent);
         }
         let regions = match self.mac.chip() {

@@ -128,6 +128,10 @@ impl<B: Bus> Mac<B> {
     /// [`Error::BadAddress`] for an address that no station can have; else as
     /// [`Nvm::read_into`](crate::Nvm::read_into).
     pub fn read_address(&self, delay: &mut impl DelayNs) -> Result<MacAddress, Error> {
+        self.or_gone(self.find_address(delay))
+    }
+
+    fn find_address(&self, delay: &mut impl DelayNs) -> Result<MacAddress, Error> {
         self.check()?;
         if let Some(alternate) = self.alternate_address(delay)? {
             return Ok(alternate);
