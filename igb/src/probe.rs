@@ -99,6 +99,7 @@ impl<P: Platform> Igb<P> {
     /// As [`open_with`](Self::open_with).
     #[allow(clippy::type_complexity, reason = "a controller and its queues")]
     pub fn open(self, queues: Queues) -> Result<(Controller<P>, Vec<Queue<P, Local>>), Error> {
+        self.check_count(queues)?;
         let pool = Pool::new(self.platform.dma(), self.chunks(queues), self.chunk_size())?;
         self.open_with(queues, |_| pool.local())
     }
@@ -125,11 +126,7 @@ impl<P: Platform> Igb<P> {
         queues: Queues,
         mut memory: impl FnMut(u16) -> M,
     ) -> Result<(Controller<P>, Vec<Queue<P, M>>), Error> {
-        let chip = self.chip();
-        let has = chip.rx_queues().min(chip.tx_queues()) as u16;
-        if queues.count == 0 || queues.count > has {
-            return Err(Error::QueueCount { asked: queues.count, has, chip: chip.name() });
-        }
+        self.check_count(queues)?;
         let (kind, vectors) = self.interrupts(queues.count)?;
         let mode = match kind {
             Some(InterruptKind::MsiX) => Mode::MsiX { vectors },
@@ -152,6 +149,12 @@ impl<P: Platform> Igb<P> {
             opened.push(Queue::new(&shared, index, memory)?);
         }
         Ok((Controller::new(shared), opened))
+    }
+
+    fn check_count(&self, queues: Queues) -> Result<(), Error> {
+        let (asked, chip) = (queues.count, self.chip());
+        let has = chip.rx_queues().min(chip.tx_queues()) as u16;
+        if asked == 0 || asked > has { Err(Error::QueueCount { asked, has, chip: chip.name() }) } else { Ok(()) }
     }
 
     /// Tries the kinds in order. MSI-X gets a vector for each queue and one for the rest, as far as the chip, its

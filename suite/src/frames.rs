@@ -24,13 +24,14 @@ pub fn number(frame: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(frame.get(14..18)?.try_into().ok()?))
 }
 
-/// A UDP datagram of one flow: what RSS spreads.
+/// A UDP datagram of one flow, which has a source address and a source port of its own: what RSS spreads.
 pub fn flow(to: [u8; 6], source_port: u16, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
     frame.extend(to);
     frame.extend([0x02, 0, 0, 0, 0xee, 0xee, 0x08, 0x00]);
     let total = (20 + 8 + payload.len()) as u16;
     let mut ip = [0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+    ip[14..16].copy_from_slice(&source_port.to_be_bytes());
     ip[2..4].copy_from_slice(&total.to_be_bytes());
     let sum = ip.chunks(2).fold(0u32, |sum, pair| sum + u32::from(pair[0]) * 256 + u32::from(pair[1]));
     let sum = (sum & 0xffff) + (sum >> 16);
