@@ -182,7 +182,7 @@ impl Port {
             // I2CPARAMS from the 82580 on.
             EEWR if !from(self.chip, Chip::I82580) => self.write_control(offset, value),
             ICR | ICS | IMS | IMC | EICR | EICS | EIMS | EIMC | GPIE | CTRL_EXT => {
-                self.write_interrupt(offset, value)
+                self.write_interrupt(offset, value);
             }
             EITR..0x1700 | IVAR..=IVAR_MISC => self.write_interrupt(offset, value),
             RCTL | TCTL => self.write_enables(offset, value),
@@ -215,7 +215,7 @@ impl Port {
             Event::ConfigDone(attempt) => self.config_done(attempt),
             Event::Throttled { vector } => self.throttle_over(vector),
             Event::TransmitMore { queue, generation } if generation == self.generation => {
-                self.transmit(queue)
+                self.transmit(queue);
             }
             Event::PauseOver => self.transmit_all(),
             _ => {}

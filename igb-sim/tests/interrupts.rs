@@ -76,9 +76,7 @@ fn map(device: &Device, queues: u32, other: u32) {
 fn each_queue_has_its_vector() {
     for chip in bench::CHIPS {
         let Rig { world, device, end, sim } = rig(chip);
-        let queues = (chip.rx_queues() as u32)
-            .min(4)
-            .min(u32::from(sim.device().config_read(0x70) >> 16 & 0x7ff) as u32);
+        let queues = (chip.rx_queues() as u32).min(4).min(sim.device().config_read(0x70) >> 16 & 0x7ff);
         let mut irqs = vectors(&sim, InterruptKind::MsiX, queues as u16 + 1);
         map(&device, queues, queues);
         let all = if chip == Chip::I82575 { 0x8000_0f0f } else { (1 << (queues + 1)) - 1 };

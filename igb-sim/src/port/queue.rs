@@ -122,7 +122,7 @@ impl Port {
             BAL => self.regs.set(offset, value & !0x7f),
             // What Linux's register test finds writable (fact base 1.6); 82580 is not judged by it.
             LEN if matches!(self.chip, Chip::I82576 | Chip::I82580) => {
-                self.regs.set(offset, value & 0xf_fff0)
+                self.regs.set(offset, value & 0xf_fff0);
             }
             LEN => self.regs.set(offset, value & 0xf_ff80),
             HEAD => self.regs.set(offset, value & 0xffff),

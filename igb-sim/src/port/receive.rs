@@ -151,8 +151,7 @@ impl Port {
         }
         let info = self.info(stored);
         let mut rest: &[u8] = &bytes;
-        loop {
-            let Some((index, descriptor)) = self.take_descriptor(queue) else { break };
+        while let Some((index, descriptor)) = self.take_descriptor(queue) {
             let take = rest.len().min(size.saturating_sub(first.len()));
             let (part, left) = rest.split_at(take);
             let payload = if first.is_empty() { part.to_vec() } else { [&first[..], part].concat() };
