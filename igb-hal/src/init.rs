@@ -55,7 +55,6 @@ impl<B: Bus> Mac<B> {
         regs.fcal().set(0x00C2_8001);
         regs.fcttv().set(0xFFFF);
         self.set_max_frame(config.max_frame)?;
-        self.set_flow_thresholds(config.flow_control);
         regs.vet().set(0x8100);
         regs.wuc().set(0);
         // Transmit unit: short frames padded, 15 collisions, retransmit on late collision, the slot of half duplex.
@@ -82,7 +81,8 @@ impl<B: Bus> Mac<B> {
         self.check()
     }
 
-    /// The longest frame that is received, in bytes without FCS; longer ones are dropped and counted.
+    /// The longest frame that is received, in bytes without FCS; longer ones are dropped and counted. Pause thresholds
+    /// follow from it.
     ///
     /// # Errors
     ///
@@ -90,15 +90,15 @@ impl<B: Bus> Mac<B> {
     pub fn set_max_frame(&self, bytes: u16) -> Result<(), Error> {
         check_frame(bytes)?;
         self.regs().rlpml().set(u32::from(bytes + FCS));
-        if self.regs().rctl().is_set(RCTL::LPE) {
-            return Ok(());
+        if !self.regs().rctl().is_set(RCTL::LPE) {
+            self.regs().rctl().modify(RCTL::LPE.val(1));
         }
-        self.regs().rctl().modify(RCTL::LPE.val(1));
+        self.set_flow_thresholds(FlowControl::from_bits(self.flow_wish.load(Relaxed)));
         Ok(())
     }
 
-    /// Where pause frames start and end: a frame of ours and the longest of the partner's must still fit (drivers:
-    /// section "igb_reset"). No thresholds, no pause frames.
+    /// Where pause frames start and end: a frame of ours and the longest of the partner's must still fit (as
+    /// the drivers reckon). No thresholds, no pause frames.
     pub(crate) fn set_flow_thresholds(&self, flow: FlowControl) {
         let regs = self.regs();
         let longest = regs.rlpml().get() & 0x3FFF;
