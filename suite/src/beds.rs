@@ -135,6 +135,7 @@ impl Bed for Simulated {
 pub struct Qemu {
     machine: Machine,
     wires: Vec<Mutex<igb_qtest::Wire>>,
+    iommu: bool,
 }
 
 impl Qemu {
@@ -152,7 +153,7 @@ impl Qemu {
         let builder = if iommu { builder.iommu() } else { builder };
         let machine = builder.start().unwrap_or_else(|error| panic!("{error}"));
         let wires = (0..2).filter_map(|port| machine.take_wire(port)).map(Mutex::new).collect();
-        Self { machine, wires }
+        Self { machine, wires, iommu }
     }
 
     /// The machine.
@@ -183,6 +184,9 @@ impl Bed for Qemu {
         self.machine.memory().allocated()
     }
     fn objections(&self) -> Vec<String> {
+        if !self.iommu {
+            return Vec::new();
+        }
         match self.machine.dma_faults() {
             Ok(faults) => faults.first.iter().map(|fault| format!("IOMMU fault: {fault:?}")).collect(),
             Err(error) => vec![error.to_string()],
