@@ -1,0 +1,265 @@
+//! The command line.
+
+use crate::device::{DeviceName, parse_chip};
+use clap::{Args, Parser, Subcommand};
+use igb::{Chip, MacAddress};
+use std::path::PathBuf;
+
+const AFTER: &str = "\
+Devices:
+  sim:[CHIP][/PORT]  a simulated NIC: 82575, 82576, 82580, i350, i354, i210 or i211; without CHIP its partner's, or 82576
+  qemu:[PORT]        a port of QEMU's emulated 82576; `cargo xtask qemu` fetches a QEMU
+  vfio:ADDRESS       a PCI function, as vfio:0000:01:00.0 (not built yet)
+  Ports 0 and 1 are joined by a wire, 2 and 3 by another, and so on. A command's devices share one machine, and what
+  stands at the other end of a wire moves frames only if the command names it, for instance as --source or --sink.
+
+Exit status:
+  0    all went well
+  1    it ran and failed: the driver, a file, or what the command found
+  2    the command line is wrong
+  3    the device is gone
+  4    something is missing: a QEMU, or a backend that is not built
+  5    a capture file cannot be used
+  130  stopped by Ctrl-C (143 by SIGTERM), after the device was closed and the report printed";
+
+/// Drives Intel's 1 GbE controllers from user space
+#[derive(Debug, Parser)]
+#[command(name = "igbctl", version, after_help = AFTER, disable_help_subcommand = true, max_term_width = 120)]
+pub(crate) struct Arguments {
+    /// Answer with one JSON value on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists the devices that there are, and what is missing for the others
+    List,
+    /// Says what a device is: chip, address, firmware, PHY, link
+    Info(Info),
+    /// Shows a device's registers, decoded; or decodes a value without a device
+    Regs(Regs),
+    /// Receives for a while and shows what the hardware counted
+    Stats(Stats),
+    /// Receives and drops
+    Rxdrop(Receive),
+    /// Sends generated frames
+    Txgen(Txgen),
+    /// Forwards between two devices, without a copy
+    Fwd(Fwd),
+    /// Writes what a device receives to a pcapng file
+    Dump(Dump),
+    /// Forwards a capture file through two NICs and compares; needs neither hardware nor QEMU
+    Demo(Demo),
+}
+
+/// How a device is opened.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Rings {
+    /// Queues of each device
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub(crate) queues: u16,
+    /// Descriptors of each ring: 64 to 4096, a multiple of 8
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(64..=4096))]
+    pub(crate) ring: u32,
+}
+
+/// When to end.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Limits {
+    /// End after so many frames
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// End after so many seconds; otherwise Ctrl-C ends it
+    #[arg(long, value_name = "S")]
+    pub(crate) seconds: Option<f64>,
+}
+
+/// What generated frames look like.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Frames {
+    /// Bytes of a generated frame, without FCS
+    #[arg(long, value_name = "BYTES", default_value_t = 60, value_parser = clap::value_parser!(u16).range(60..=1514))]
+    pub(crate) size: u16,
+    /// Flows among the generated frames
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=60000))]
+    pub(crate) flows: u16,
+    /// Frames a doorbell
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) batch: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Info {
+    /// The device
+    pub(crate) device: DeviceName,
+    /// How long to wait for the link, in seconds
+    #[arg(long, value_name = "S", default_value_t = 3.0)]
+    pub(crate) wait: f64,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct Regs {
+    #[command(subcommand)]
+    pub(crate) look_up: Option<RegsCommand>,
+    /// The device
+    #[arg(required = true)]
+    pub(crate) device: Option<DeviceName>,
+    /// Only these registers, or these groups
+    pub(crate) names: Vec<String>,
+    /// After the driver opened the device, not as it is found
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// With a line for each field
+    #[arg(long)]
+    pub(crate) fields: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RegsCommand {
+    /// Says what a register is, and what a value of it means
+    Decode {
+        /// The chip
+        #[arg(value_parser = parse_chip)]
+        chip: Chip,
+        /// Byte offset, or name, as 0x8, STATUS or RXDCTL[3]
+        register: String,
+        /// The value, as 0x83
+        #[arg(value_parser = parse_number)]
+        value: Option<u32>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Receive {
+    /// The device
+    pub(crate) device: DeviceName,
+    /// A device of the same machine that sends generated frames meanwhile
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) source: Option<DeviceName>,
+    #[command(flatten)]
+    pub(crate) rings: Rings,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+    #[command(flatten)]
+    pub(crate) frames: Frames,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stats {
+    #[command(flatten)]
+    pub(crate) receive: Receive,
+    /// Counters that are zero, too
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dump {
+    #[command(flatten)]
+    pub(crate) receive: Receive,
+    /// The file; - is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) write: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Txgen {
+    /// The device
+    pub(crate) device: DeviceName,
+    /// A device of the same machine that receives and drops meanwhile
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) sink: Option<DeviceName>,
+    /// The destination address
+    #[arg(long, value_name = "ADDRESS", default_value = "ff:ff:ff:ff:ff:ff", value_parser = parse_address)]
+    pub(crate) to: MacAddress,
+    #[command(flatten)]
+    pub(crate) rings: Rings,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+    #[command(flatten)]
+    pub(crate) frames: Frames,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fwd {
+    /// One device
+    pub(crate) a: DeviceName,
+    /// The other
+    pub(crate) b: DeviceName,
+    /// Only from A to B
+    #[arg(long)]
+    pub(crate) one_way: bool,
+    /// A device of the same machine that sends generated frames meanwhile
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) source: Option<DeviceName>,
+    /// A device of the same machine that receives and drops meanwhile
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) sink: Option<DeviceName>,
+    #[command(flatten)]
+    pub(crate) rings: Rings,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+    #[command(flatten)]
+    pub(crate) frames: Frames,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// A pcap or pcapng file of Ethernet frames; without it, the sample that the program carries
+    pub(crate) file: Option<PathBuf>,
+    /// On QEMU's emulated 82576 instead of the simulator
+    #[arg(long, conflicts_with = "chip")]
+    pub(crate) qemu: bool,
+    /// The simulated chip
+    #[arg(long, value_name = "CHIP", default_value = "82576", value_parser = parse_chip)]
+    pub(crate) chip: Chip,
+    /// Frames a batch
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) batch: u32,
+    /// The file, so many times over
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) repeat: u32,
+    /// Where the frames that came out are written; otherwise to the folder for temporary files
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) rings: Rings,
+}
+
+fn parse_address(text: &str) -> Result<MacAddress, String> {
+    text.parse().map_err(|_| format!("{text:?} is no address like 02:00:00:00:00:01"))
+}
+
+/// A number, decimal or with 0x.
+pub(crate) fn parse_number(text: &str) -> Result<u32, String> {
+    let plain = text.replace('_', "");
+    match plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")) {
+        Some(hex) if !hex.starts_with('+') => u32::from_str_radix(hex, 16).ok(),
+        _ => plain.parse().ok(),
+    }
+    .ok_or_else(|| format!("{text:?} is no 32-bit number, decimal or as 0x1f"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn numbers_have_two_forms() {
+        assert_eq!(parse_number("0xdead_BEEF"), Ok(0xdead_beef));
+        assert_eq!(parse_number("10"), Ok(10));
+        for wrong in ["", "0x", "0x1_0000_0000_0", "-1", "x"] {
+            assert!(parse_number(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! From names to devices: one simulated machine, or one QEMU, for all devices of a command.
+//!
+//! A command is a [`Job`], generic over the platform, so that there is one path for whatever the devices are.
+
+use crate::device::{DeviceName, Misfit, Place, place};
+use crate::failure::Failure;
+use crate::output::Report;
+use igb::{Chip, Platform, Wait};
+use igb_qtest::{Connect, Machine, Timing};
+use igb_sim::{Time, World};
+use std::time::Duration;
+
+/// What a command does with its devices, in the order in which they were named.
+pub(crate) trait Job {
+    /// Does it.
+    fn run<P: Platform<Irq: Wait>>(self, devices: Vec<P>) -> Result<Report, Failure>;
+}
+
+/// What a demo does: two devices, and the far ends of their wires.
+pub(crate) trait WiredJob {
+    /// Does it. `bench` says where this runs, and what it found wrong with the driver's doings.
+    fn run<P: Platform<Irq: Wait>, C: Cable>(
+        self,
+        devices: [P; 2],
+        cables: [C; 2],
+        bench: &dyn Bench,
+    ) -> Result<Report, Failure>;
+}
+
+/// The far end of a device's wire.
+pub(crate) trait Cable {
+    /// Puts a frame on the wire. `false` if it did not take it.
+    fn send(&mut self, frame: &[u8]) -> bool;
+    /// Takes a frame off the wire, if one is there.
+    fn recv(&mut self) -> Option<Vec<u8>>;
+}
+
+/// Where the devices of a demo run.
+pub(crate) trait Bench {
+    /// In words.
+    fn describe(&self) -> String;
+    /// `sim` or `qemu`.
+    fn kind(&self) -> &'static str;
+    /// What a strict device has to say against the driver. Empty is good.
+    fn complaints(&self) -> Vec<String>;
+}
+
+/// DMA memory for so many ports with so many queues: rings and buffers of the largest rings.
+fn memory(ports: usize, queues: u16, ring: u32) -> usize {
+    let per_queue = 2 * ring as usize * 16 + (2 * ring as usize + 256) * 2560;
+    (ports * usize::from(queues) * per_queue + (8 << 20)).next_multiple_of(1 << 20)
+}
+
+/// Opens the devices and does the job on them.
+pub(crate) fn run(names: &[&DeviceName], queues: u16, ring: u32, job: impl Job) -> Result<Report, Failure> {
+    let (place, ports) = place(names).map_err(|misfit| match misfit {
+        Misfit::NotBuilt(name) => Failure::NotBuilt(name),
+        other => Failure::Usage(other.to_string()),
+    })?;
+    match place {
+        Place::Sim(chips) => {
+            let world = World::builder().time(Time::Real).memory(memory(chips.len(), queues, ring)).build();
+            let devices: Vec<_> = chips.into_iter().map(|chip| world.add(chip)).collect();
+            for pair in devices.chunks_exact(2) {
+                if let [a, b] = pair {
+                    world.wire(a, b);
+                }
+            }
+            job.run(ports.into_iter().filter_map(|port| devices.get(port)).map(igb_sim::Device::platform).collect())
+        }
+        Place::Qemu(count) => {
+            let builder = Machine::builder().timing(Timing::Warp).memory(memory(count, queues, ring));
+            let machine = (0..count).fold(builder, |builder, port| builder.port(Connect::Hub(port as u32 / 2))).start()?;
+            let devices = ports.into_iter().map(|port| machine.port(port)).collect::<Result<Vec<_>, _>>()?;
+            job.run(devices)
+        }
+    }
+}
+
+/// Two devices whose wires end in our hands, simulated.
+pub(crate) fn run_wired_sim(chip: Chip, queues: u16, ring: u32, job: impl WiredJob) -> Result<Report, Failure> {
+    let world = World::builder().memory(memory(2, queues, ring)).build();
+    let devices = [world.add(chip), world.add(chip)];
+    let cables = devices.each_ref().map(|device| SimCable(world.hold(device)));
+    job.run(devices.each_ref().map(igb_sim::Device::platform), cables, &SimBench { world: world.clone(), chip })
+}
+
+/// The same on QEMU.
+pub(crate) fn run_wired_qemu(queues: u16, ring: u32, job: impl WiredJob) -> Result<Report, Failure> {
+    let machine = Machine::builder()
+        .port(Connect::Wire)
+        .port(Connect::Wire)
+        .timing(Timing::Warp)
+        .memory(memory(2, queues, ring))
+        .start()?;
+    let wire = |port| machine.take_wire(port).map(QemuCable).ok_or(igb_qtest::Error::NoDevice(port));
+    let cables = [wire(0)?, wire(1)?];
+    job.run([machine.port(0)?, machine.port(1)?], cables, &QemuBench)
+}
+
+struct SimCable(igb_sim::WireEnd);
+
+impl Cable for SimCable {
+    fn send(&mut self, frame: &[u8]) -> bool {
+        self.0.send(frame)
+    }
+    fn recv(&mut self) -> Option<Vec<u8>> {
+        self.0.recv()
+    }
+}
+
+struct QemuCable(igb_qtest::Wire);
+
+impl Cable for QemuCable {
+    fn send(&mut self, frame: &[u8]) -> bool {
+        self.0.send(frame)
+    }
+    fn recv(&mut self) -> Option<Vec<u8>> {
+        self.0.recv(Duration::ZERO)
+    }
+}
+
+struct SimBench {
+    world: World,
+    chip: Chip,
+}
+
+impl Bench for SimBench {
+    fn describe(&self) -> String {
+        format!("two simulated {} NICs, in virtual time", self.chip)
+    }
+    fn kind(&self) -> &'static str {
+        "sim"
+    }
+    fn complaints(&self) -> Vec<String> {
+        let faults = self.world.devices().into_iter().filter(|device| device.dma_faults() > 0).map(|device| {
+            format!("port {} reached {} times for memory that is not there", device.index(), device.dma_faults())
+        });
+        let broken = self.world.violations().into_iter().map(|(port, what)| format!("port {port}: {what}"));
+        faults.chain(broken).collect()
+    }
+}
+
+struct QemuBench;
+
+impl Bench for QemuBench {
+    fn describe(&self) -> String {
+        let version = igb_qtest::find::qemu().map(|qemu| format!(" {}.{}", qemu.version.0, qemu.version.1));
+        format!("two emulated 82576 NICs of QEMU{}", version.unwrap_or_default())
+    }
+    fn kind(&self) -> &'static str {
+        "qemu"
+    }
+    fn complaints(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
