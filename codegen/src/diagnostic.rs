@@ -44,16 +44,40 @@ impl Diagnostic {
         let first = text.lines().next().unwrap_or_default();
         // The reader ends its messages with the place, which we put in front.
         let first = first.rfind(" at line ").map_or(first, |end| &first[..end]);
-        let (first, hint) = match first.split_once(", expected ") {
+        let (first, hint) = match first
+            .split_once(", expected ")
+            .or_else(|| first.split_once(", set "))
+            .or_else(|| first.split_once("; "))
+        {
+            Some((first, "")) => (first, None),
+            // The reader's advice for whoever calls it is none for whoever writes a description.
+            Some((first, advice)) if advice.contains("Options") => (first, Some("say it once".to_owned())),
+            Some((head, hint)) if first.contains("; ") => (head, Some(hint.to_owned())),
             Some((first, hint)) => (first, Some(format!("expected {hint}"))),
+            None if first.starts_with("missing field") => {
+                (first, Some("the description format says which keys it needs".to_owned()))
+            }
             None => (first, None),
         };
-        let message = first.replace("unknown field", "unknown key").replace("missing field", "missing key");
+        let mut message = first.to_owned();
+        for (theirs, ours) in [
+            ("unknown field", "unknown key"),
+            ("missing field", "missing key"),
+            ("duplicate mapping key: ", "key said twice: "),
+            ("expected mapping start", "expected keys and values here"),
+            ("expected sequence start", "expected a list here"),
+        ] {
+            message = message.replace(theirs, ours);
+        }
+        let hint = hint.unwrap_or_else(|| {
+            "see the description format; if this looks right, look for an open quote or bracket before it"
+                .to_owned()
+        });
         let mut diagnostic = match error.location() {
             Some(location) => Self::at(file, location, message),
             None => Self::file(file, message),
         };
-        diagnostic.hint = hint;
+        diagnostic.hint = Some(hint);
         diagnostic
     }
 

@@ -74,7 +74,11 @@ fn main() -> ExitCode {
                 Part::Phy => igb_codegen::words(&spec, &spec.phy),
                 Part::Descriptors => igb_codegen::words(&spec, &spec.descriptors),
             };
-            let result = if check { igb_codegen::output::check(&out, &files) } else { igb_codegen::output::write(&out, &files) };
+            let result = if check {
+                igb_codegen::output::check(&out, &files)
+            } else {
+                igb_codegen::output::write(&out, &files)
+            };
             match result {
                 Err(error) => {
                     eprintln!("{}: {error}", out.display());

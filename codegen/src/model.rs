@@ -101,6 +101,8 @@ pub struct Group {
     pub registers: Vec<Register>,
     /// Sets of arrays that belong together.
     pub clusters: Vec<Cluster>,
+    /// Where it is described.
+    pub origin: Origin,
 }
 
 /// One register or array.
@@ -133,7 +135,10 @@ impl Register {
         if self.fields.is_empty() {
             return if kinds.contains(&self.access) { u32::MAX } else { 0 };
         }
-        self.fields.iter().filter(|field| kinds.contains(&field.access)).fold(0, |all, field| all | mask(field))
+        self.fields
+            .iter()
+            .filter(|field| kinds.contains(&field.access))
+            .fold(0, |all, field| all | mask(field))
     }
 }
 
@@ -173,7 +178,8 @@ impl Piece {
 
     /// Offsets of all elements, with their indices. They are within 32 bits in a checked description.
     pub fn offsets(self) -> impl Iterator<Item = (u16, u32)> {
-        (0..self.count).map(move |i| (self.first + i, self.offset.wrapping_add(u32::from(i).wrapping_mul(self.stride))))
+        (0..self.count)
+            .map(move |i| (self.first + i, self.offset.wrapping_add(u32::from(i).wrapping_mul(self.stride))))
     }
 }
 
@@ -236,6 +242,8 @@ pub struct Words {
     pub doc: String,
     /// The words.
     pub words: Vec<Word>,
+    /// Where they are described.
+    pub origin: Origin,
 }
 
 /// A value, not a place.

@@ -104,7 +104,8 @@ pub struct Device {
 #[serde(deny_unknown_fields)]
 pub struct RegistersFile {
     /// One word.
-    pub group: String,
+    #[schemars(with = "String")]
+    pub group: Spanned<String>,
     /// What the group is about.
     pub doc: String,
     /// The registers.
@@ -271,7 +272,8 @@ pub struct Cluster {
 #[serde(deny_unknown_fields)]
 pub struct WordsFile {
     /// One word.
-    pub group: String,
+    #[schemars(with = "String")]
+    pub group: Spanned<String>,
     /// What the group is about.
     pub doc: String,
     /// The words.
@@ -466,7 +468,9 @@ impl<'de> Deserialize<'de> for Bits {
                 }
             }
             fn visit_i64<E: de::Error>(self, bit: i64) -> Result<Bits, E> {
-                u64::try_from(bit).map_err(|_| E::custom("a bit number is not negative")).and_then(|bit| self.visit_u64(bit))
+                u64::try_from(bit)
+                    .map_err(|_| E::custom("a bit number is not negative"))
+                    .and_then(|bit| self.visit_u64(bit))
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Bits, E> {
                 let (high, low) = text.split_once(':').unwrap_or((text, text));

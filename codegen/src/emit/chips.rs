@@ -34,7 +34,8 @@ pub(super) fn emit(spec: &Spec) -> TokenStream {
         };
         quote!(#text #[inline] pub const fn #method(self) -> usize { #body })
     });
-    let media: BTreeSet<&str> = spec.chips.iter().flat_map(|chip| &chip.devices).map(|device| device.media.as_str()).collect();
+    let media: BTreeSet<&str> =
+        spec.chips.iter().flat_map(|chip| &chip.devices).map(|device| device.media.as_str()).collect();
     let media_variants = media.iter().map(|name| {
         let variant = camel(name);
         let text = markup(&format!("`{name}`."));
@@ -42,10 +43,16 @@ pub(super) fn emit(spec: &Spec) -> TokenStream {
     });
     let media_names: Vec<&str> = media.iter().copied().collect();
     let media_idents: Vec<Ident> = media.iter().map(|name| camel(name)).collect();
-    let mut devices: Vec<_> = spec.chips.iter().zip(&idents).flat_map(|(chip, name)| chip.devices.iter().map(move |d| (d, name))).collect();
+    let mut devices: Vec<_> = spec
+        .chips
+        .iter()
+        .zip(&idents)
+        .flat_map(|(chip, name)| chip.devices.iter().map(move |d| (d, name)))
+        .collect();
     devices.sort_by_key(|(device, _)| device.id);
     let rows = devices.iter().map(|(device, chip)| {
-        let (id, name, media, vf) = (hex(device.id.into()), &device.name, camel(&device.media), device.virtual_function);
+        let (id, name, media, vf) =
+            (hex(device.id.into()), &device.name, camel(&device.media), device.virtual_function);
         quote!(Self { id: #id, chip: Chip::#chip, name: #name, media: Media::#media, virtual_function: #vf },)
     });
     quote! {

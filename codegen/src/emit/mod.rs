@@ -81,20 +81,27 @@ fn doc(text: &str) -> TokenStream {
 fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len() + 1);
     let mut code = false;
-    for c in text.trim().chars() {
+    let mut last = ' ';
+    let mut letters = text.trim().chars().peekable();
+    while let Some(c) = letters.next() {
         code ^= c == '`';
-        if !code && matches!(c, '[' | ']' | '<' | '>' | '*' | '_') {
+        // An underscore within a word is no emphasis.
+        let within = last.is_alphanumeric() && letters.peek().is_some_and(|next| next.is_alphanumeric());
+        if !code && (matches!(c, '[' | ']' | '<' | '>' | '*') || c == '_' && !within) {
             safe.push('\\');
         }
         safe.push(c);
+        last = c;
     }
     safe
 }
 
 /// Doc text that is ours and may use markup.
 fn markup(text: &str) -> TokenStream {
-    let text = format!(" {text}");
-    quote!(#[doc = #text])
+    let lines = text
+        .split('\n')
+        .map(|line| if line.is_empty() { String::new() } else { format!(" {}", line.trim_start()) });
+    quote!(#(#[doc = #lines])*)
 }
 
 fn chips_text(spec: &Spec, set: ChipSet) -> String {

@@ -96,7 +96,10 @@ fn place_text(spec: &Spec, register: &Register, place: &Place) -> String {
     for piece in &place.pieces {
         if register.is_array {
             let last = piece.first + piece.count - 1;
-            runs.push(format!("[{}..={last}] at `{:#07x}` + {:#x}·n", piece.first, piece.offset, piece.stride));
+            runs.push(format!(
+                "[{}..={last}] at `{:#07x}` + {:#x}·n",
+                piece.first, piece.offset, piece.stride
+            ));
         } else {
             runs.push(format!("`{:#07x}`", piece.offset));
         }
@@ -199,7 +202,11 @@ fn markers(register: &Register) -> Vec<&'static str> {
 
 fn constants(spec: &Spec, register: &Register, field: &Field) -> TokenStream {
     let name = ident(&field.name);
-    let bits = if field.low == field.high { format!("Bit {}", field.low) } else { format!("Bits {}:{}", field.high, field.low) };
+    let bits = if field.low == field.high {
+        format!("Bit {}", field.low)
+    } else {
+        format!("Bits {}:{}", field.high, field.low)
+    };
     let mut facts = bits;
     if field.access != register.access {
         facts += &format!(", {}", kind_text(field.access));
@@ -249,13 +256,15 @@ fn offset_of(spec: &Spec, register: &Register) -> TokenStream {
         let arms = merged.iter().map(|(set, pieces)| {
             let chips = pattern(spec, *set);
             let runs = pieces.iter().map(|piece| {
-                let (first, last) = (plain(piece.first.into()), plain((piece.first + piece.count - 1).into()));
+                let (first, last) =
+                    (plain(piece.first.into()), plain((piece.first + piece.count - 1).into()));
                 let offset = hex(piece.offset);
                 if piece.count == 1 {
                     return quote!(#first => Some(#offset),);
                 }
                 let stride = hex(piece.stride);
-                let index = if piece.first == 0 { quote!(index as u32) } else { quote!((index as u32 - #first)) };
+                let index =
+                    if piece.first == 0 { quote!(index as u32) } else { quote!((index as u32 - #first)) };
                 quote!(#first..=#last => Some(#offset + #stride * #index),)
             });
             quote!(#chips => match index { #(#runs)* _ => None },)
@@ -404,10 +413,15 @@ fn cluster_type(spec: &Spec, cluster: &Cluster) -> TokenStream {
     let name = ident(&cluster.name);
     let text = doc(&sentence(&cluster.doc));
     let members = cluster.members.iter().filter_map(|member| {
-        let register = spec.registers().map(|(_, register)| register).find(|register| &register.name == member)?;
+        let register =
+            spec.registers().map(|(_, register)| register).find(|register| &register.name == member)?;
         let (tag, method) = (ident(member), ident(&member.to_lowercase()));
         let what = markup(&format!("[`{member}`]: {}", first_sentence(&register.doc)));
-        let result = if register.chips == spec.all_chips() { quote!(Reg<&'a B, #tag>) } else { quote!(Option<Reg<&'a B, #tag>>) };
+        let result = if register.chips == spec.all_chips() {
+            quote!(Reg<&'a B, #tag>)
+        } else {
+            quote!(Option<Reg<&'a B, #tag>>)
+        };
         Some(quote! {
             #what
             #[inline]

@@ -91,7 +91,12 @@ fn word(spec: &Spec, word: &Word) -> TokenStream {
         field.values.iter().map(move |(value_name, value)| {
             let constant = ident(&format!("{upper}_{value_name}"));
             let text = markup(&format!("`{}` = {value}.", field.name));
-            let value = if field.width() == 1 { if *value == 0 { quote!(false) } else { quote!(true) } } else { let v = plain(*value); quote!(#v) };
+            let value = if field.width() == 1 {
+                if *value == 0 { quote!(false) } else { quote!(true) }
+            } else {
+                let v = plain(*value);
+                quote!(#v)
+            };
             quote!(#text pub const #constant: #kind = #value;)
         })
     });

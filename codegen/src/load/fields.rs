@@ -1,6 +1,6 @@
 //! Fields, of registers and of words, and the words themselves.
 
-use super::{CAMEL, LOWER, Loader, UPPER, is_camel, is_lower, is_upper, origin};
+use super::{CAMEL, HAS, LOWER, Loader, UPPER, is_camel, is_lower, is_upper, origin};
 use crate::diagnostic::Diagnostic;
 use crate::model::{ChipSet, Field, Word, Words};
 use crate::raw::{self, Access};
@@ -30,19 +30,28 @@ impl Loader {
             if named.and(chips) != named {
                 let lacking = self.names(named.without(chips));
                 let message = format!("field `{}` is on chips that have no `{owner}`: {lacking}", raw.name);
-                self.say(Diagnostic::at(path, at, message));
+                self.say(Diagnostic::at(path, at, message).hint(HAS));
             }
-            let fine = if upper { is_upper(&raw.name) } else { is_lower(&raw.name) && !TAKEN.contains(&raw.name.as_str()) };
+            let fine = if upper {
+                is_upper(&raw.name)
+            } else {
+                is_lower(&raw.name) && !TAKEN.contains(&raw.name.as_str())
+            };
             if !fine {
-                let hint = if upper { UPPER.to_owned() } else { format!("{LOWER}; not {}", TAKEN.join(", ")) };
+                let hint =
+                    if upper { UPPER.to_owned() } else { format!("{LOWER}; not {}", TAKEN.join(", ")) };
                 self.say(Diagnostic::at(path, at, format!("`{}` is no field name", raw.name)).hint(hint));
             }
             if raw.bits.high >= bits {
                 let message = format!("bit {} of `{owner}.{}`: there are {bits}", raw.bits.high, raw.name);
-                self.say(Diagnostic::at(path, at, message).hint(format!("the highest is {}", bits.saturating_sub(1))));
+                self.say(
+                    Diagnostic::at(path, at, message)
+                        .hint(format!("the highest is {}", bits.saturating_sub(1))),
+                );
                 continue;
             }
-            let source = raw.source.as_ref().map(|source| self.source(path, source.referenced, &source.value));
+            let source =
+                raw.source.as_ref().map(|source| self.source(path, source.referenced, &source.value));
             let mut values: Vec<_> = raw.values.into_iter().collect();
             values.sort_by_key(|(_, value)| *value);
             let field = Field {
@@ -61,7 +70,9 @@ impl Loader {
                     let most = field.mask() >> field.low;
                     self.say(Diagnostic::at(path, at, message).hint(format!("the largest is {most}")));
                 }
-                if name.is_empty() || !name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') {
+                if name.is_empty()
+                    || !name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+                {
                     let hint = "upper-case letters, digits and _";
                     self.say(Diagnostic::at(path, at, format!("`{name}` is no name of a value")).hint(hint));
                 }
@@ -69,13 +80,17 @@ impl Loader {
             for other in &fields {
                 if other.name == field.name {
                     let hint = "where chips differ, give each its own name (`SIZE_A`, `SIZE_B`)";
-                    self.say(Diagnostic::at(path, at, format!("`{owner}.{}` is there twice", field.name)).hint(hint));
+                    self.say(
+                        Diagnostic::at(path, at, format!("`{owner}.{}` is there twice", field.name))
+                            .hint(hint),
+                    );
                 } else if other.mask() & field.mask() != 0 && !other.chips.and(field.chips).is_empty() {
                     let message = format!("`{owner}.{}` overlaps `{}`", field.name, other.name);
                     let hint = if upper { "fields may overlap only on different chips" } else { VIEWS };
                     self.say(Diagnostic::at(path, at, message).hint(hint));
                 } else if !upper && other.mask() & field.mask() != 0 {
-                    let message = format!("`{owner}.{}` overlaps `{}` of another chip", field.name, other.name);
+                    let message =
+                        format!("`{owner}.{}` overlaps `{}` of another chip", field.name, other.name);
                     self.say(Diagnostic::at(path, at, message).hint(VIEWS));
                 }
             }
@@ -89,12 +104,13 @@ impl Loader {
         let mut all = Vec::new();
         for path in self.files(below) {
             if let Some(file) = self.read::<raw::WordsFile>(&path) {
-                if !is_lower(&file.group) || file.group == "mod" {
-                    let message = format!("`{}` is no group name", file.group);
-                    self.say(Diagnostic::file(&path, message).hint(format!("{LOWER}; mod is taken")));
+                let (at, name) = (file.group.referenced, file.group.value);
+                if !is_lower(&name) || name == "mod" {
+                    let message = format!("`{name}` is no group name");
+                    self.say(Diagnostic::at(&path, at, message).hint(format!("{LOWER}; mod is taken")));
                 }
                 let words = file.words.into_iter().map(|word| self.word(&path, word)).collect();
-                all.push(Words { name: file.group, doc: file.doc, words });
+                all.push(Words { name, doc: file.doc, words, origin: origin(&path, at) });
             }
         }
         all
@@ -112,18 +128,39 @@ impl Loader {
         }
         if raw.device.is_none() && raw.address.is_some_and(|address| address > 255) {
             let message = format!("`{}` is at address {}", raw.name, raw.address.unwrap_or(0));
-            self.say(Diagnostic::at(path, at, message).hint("only an MMD device's addresses have more than 8 bits"));
+            self.say(
+                Diagnostic::at(path, at, message)
+                    .hint("only an MMD device's addresses have more than 8 bits"),
+            );
         }
         let bits = raw.bits.min(64);
         if raw.reset.is_some_and(|reset| reset.checked_shr(bits.into()).unwrap_or(0) != 0) {
-            self.say(Diagnostic::at(path, at, format!("`{}`: its reset value does not fit {bits} bits", raw.name)));
+            self.say(Diagnostic::at(
+                path,
+                at,
+                format!("`{}`: its reset value does not fit {bits} bits", raw.name),
+            ));
         }
         let source = self.needed_source(path, at, &format!("word `{}`", raw.name), raw.source.as_ref());
         let chips = self.chip_set(path, raw.chips.as_ref(), self.all());
         let fields = self.fields(path, &raw.name, raw.fields, raw.access, chips, bits, false);
         let raw::Word { name, datasheet, bits, address, page, device, doc, access, reset, .. } = raw;
         let origin = origin(path, at);
-        Word { name, datasheet, bits, address, page, device, doc, source, access, chips, reset, fields, origin }
+        Word {
+            name,
+            datasheet,
+            bits,
+            address,
+            page,
+            device,
+            doc,
+            source,
+            access,
+            chips,
+            reset,
+            fields,
+            origin,
+        }
     }
 }
 

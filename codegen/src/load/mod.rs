@@ -75,18 +75,17 @@ impl Loader {
     }
 
     fn read<T: DeserializeOwned>(&mut self, path: &Path) -> Option<T> {
-        let size = fs::metadata(path).map(|data| data.len());
-        let text = match size {
-            Err(error) => Err(error.to_string()),
-            Ok(size) if size > MAX_FILE_BYTES => {
-                Err(format!("{size} bytes, and a description file has at most {MAX_FILE_BYTES}"))
-            }
-            Ok(_) => fs::read_to_string(path).map_err(|error| error.to_string()),
-        };
-        let text = match text {
+        let size = fs::metadata(path).map_or(0, |data| data.len());
+        if size > MAX_FILE_BYTES {
+            let message = format!("{size} bytes, and a description file has at most {MAX_FILE_BYTES}");
+            self.say(Diagnostic::file(path, message).hint("give each functional group its own file"));
+            return None;
+        }
+        let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) => {
-                let hint = "a description is a folder with sources.yaml, chips.yaml and registers/*.yaml";
+                let hint =
+                    "a description is a folder with sources.yaml, chips.yaml and registers/*.yaml, in UTF-8";
                 self.say(Diagnostic::file(path, format!("cannot be read: {error}")).hint(hint));
                 return None;
             }
@@ -112,19 +111,28 @@ impl Loader {
     fn chips(&mut self, file: raw::ChipsFile) -> Option<()> {
         let path = self.dir.join("chips.yaml");
         if file.chips.is_empty() || file.chips.len() > 16 {
-            self.say(Diagnostic::file(&path, format!("{} chips; there are 1 to 16", file.chips.len())));
+            self.say(
+                Diagnostic::file(&path, format!("{} chips", file.chips.len())).hint("there are 1 to 16"),
+            );
             return None;
         }
         self.window = file.window.unwrap_or(0x2_0000);
         let (mut names, mut idents, mut ids) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut unexplained = BTreeSet::new();
         for chip in file.chips {
             let at = chip.referenced;
             let chip = chip.value;
-            if chip.name.trim().is_empty() || chip.name.starts_with('!') || chip.name.eq_ignore_ascii_case("all") {
+            if chip.name.trim().is_empty()
+                || chip.name.starts_with('!')
+                || chip.name.eq_ignore_ascii_case("all")
+            {
                 self.say(Diagnostic::at(&path, at, format!("`{}` is no chip name", chip.name)));
             }
             if !names.insert(chip.name.to_lowercase()) {
-                self.say(Diagnostic::at(&path, at, format!("chip `{}` is there twice", chip.name)));
+                self.say(
+                    Diagnostic::at(&path, at, format!("chip `{}` is there twice", chip.name))
+                        .hint("in upper or lower case, a name is one chip"),
+                );
             }
             if !is_camel(&chip.ident) {
                 let message = format!("chip `{}`: `{}` is no name of a Rust variant", chip.name, chip.ident);
@@ -139,13 +147,18 @@ impl Loader {
                 self.say(Diagnostic::at(&path, at, message).hint("every chip says every number; 0 is one"));
             }
             for key in chip.numbers.keys().filter(|key| !file.numbers.contains_key(*key)) {
+                if !unexplained.insert(key.clone()) {
+                    continue;
+                }
                 let hint = "say what it means under `numbers:` at the end of the file";
-                self.say(Diagnostic::at(&path, at, format!("number `{key}` is explained nowhere")).hint(hint));
+                self.say(
+                    Diagnostic::at(&path, at, format!("number `{key}` is explained nowhere")).hint(hint),
+                );
             }
             for device in &chip.devices {
                 if !ids.insert(device.id) {
                     let message = format!("chip `{}`: device {:#06x} is there twice", chip.name, device.id);
-                    self.say(Diagnostic::at(&path, at, message));
+                    self.say(Diagnostic::at(&path, at, message).hint("an ID is one chip's"));
                 }
                 if !is_word(&device.media) {
                     let message = format!("chip `{}`: `{}` is no medium", chip.name, device.media);
@@ -164,7 +177,11 @@ impl Loader {
         for (name, list) in file.groups {
             let at = list.referenced;
             if name == "all" || name.starts_with('!') || names.contains(&name.to_lowercase()) {
-                self.say(Diagnostic::at(&path, at, format!("`{name}` is a chip, or a word of this format; no group")));
+                self.say(Diagnostic::at(
+                    &path,
+                    at,
+                    format!("`{name}` is a chip, or a word of this format; no group"),
+                ));
             }
             let set = self.chip_set(&path, Some(&list), self.all());
             self.groups.insert(name.to_lowercase(), set);
@@ -178,7 +195,8 @@ impl Loader {
 
     /// Names of a set's chips.
     fn names(&self, set: ChipSet) -> String {
-        let names: Vec<_> = set.iter().filter_map(|chip| self.chips.get(chip)).map(|chip| chip.name.as_str()).collect();
+        let names: Vec<_> =
+            set.iter().filter_map(|chip| self.chips.get(chip)).map(|chip| chip.name.as_str()).collect();
         names.join(", ")
     }
 
@@ -202,7 +220,11 @@ impl Loader {
                     Some(group) => *group,
                     None => {
                         let groups: Vec<_> = self.groups.keys().map(String::as_str).collect();
-                        let hint = format!("chips are {}; groups are all {}", self.names(self.all()), groups.join(" "));
+                        let hint = format!(
+                            "chips are {}; groups are all {}",
+                            self.names(self.all()),
+                            groups.join(" ")
+                        );
                         let message = format!("`{word}` is no chip and no group");
                         self.say(Diagnostic::at(path, at, message).hint(hint.trim()));
                         continue;
@@ -221,13 +243,21 @@ impl Loader {
             if !self.sources.contains_key(id) {
                 let known: Vec<_> = self.sources.keys().map(String::as_str).collect();
                 let hint = format!("sources.yaml knows {}", known.join(", "));
-                self.say(Diagnostic::at(path, at, format!("source `{id}` is not in sources.yaml")).hint(hint));
+                self.say(
+                    Diagnostic::at(path, at, format!("source `{id}` is not in sources.yaml")).hint(hint),
+                );
             }
         }
         text.to_owned()
     }
 
-    fn needed_source(&mut self, path: &Path, at: Location, what: &str, source: Option<&Spanned<String>>) -> String {
+    fn needed_source(
+        &mut self,
+        path: &Path,
+        at: Location,
+        what: &str,
+        source: Option<&Spanned<String>>,
+    ) -> String {
         match source {
             Some(source) => self.source(path, source.referenced, &source.value),
             None => {
@@ -243,14 +273,19 @@ impl Loader {
         match count {
             Count::Number(0) => {
                 let message = "an array of no elements";
-                self.say(Diagnostic::at(path, at, message).hint("leave chips that have none out of `chips:`"));
+                self.say(
+                    Diagnostic::at(path, at, message).hint("leave chips that have none out of `chips:`"),
+                );
                 None
             }
             Count::Number(count) => Some(*count),
             Count::Key(key) => match self.chips[chip].numbers.get(key).copied() {
                 Some(0) => None,
                 Some(count) => u16::try_from(count).ok().or_else(|| {
-                    let message = format!("`{key}` is {count} on {}; an array has at most 65535", self.chips[chip].name);
+                    let message = format!(
+                        "`{key}` is {count} on {}; an array has at most 65535",
+                        self.chips[chip].name
+                    );
                     self.say(Diagnostic::at(path, at, message));
                     None
                 }),
@@ -276,6 +311,7 @@ fn origin(path: &Path, at: Location) -> Origin {
     Origin { file: path.to_owned(), line: at.line(), column: at.column() }
 }
 
+const HAS: &str = "`chips:` of the register says who has it";
 const UPPER: &str = "upper-case letters, digits and _, starting with a letter";
 const LOWER: &str = "lower-case letters, digits and _, starting with a letter";
 const CAMEL: &str = "letters and digits, starting with an upper-case letter";

@@ -1,6 +1,6 @@
 //! Registers and clusters of one file: where they are on each chip.
 
-use super::{CAMEL, LOWER, Loader, UPPER, is_camel, is_lower, is_upper, origin};
+use super::{CAMEL, HAS, LOWER, Loader, UPPER, is_camel, is_lower, is_upper, origin};
 use crate::diagnostic::Diagnostic;
 use crate::model::{ChipSet, Cluster, Group, Piece, Place, Register};
 use crate::raw::{self, Access};
@@ -9,13 +9,14 @@ use std::path::Path;
 
 impl Loader {
     pub(super) fn group(&mut self, path: &Path, file: raw::RegistersFile) -> Group {
-        if !is_lower(&file.group) || matches!(file.group.as_str(), "chips" | "meta" | "mod") {
-            let message = format!("`{}` is no group name", file.group);
-            self.say(Diagnostic::file(path, message).hint(format!("{LOWER}; chips, meta and mod are taken")));
+        let (at, name) = (file.group.referenced, file.group.value);
+        if !is_lower(&name) || matches!(name.as_str(), "chips" | "meta" | "mod") {
+            let hint = format!("{LOWER}; chips, meta and mod are taken");
+            self.say(Diagnostic::at(path, at, format!("`{name}` is no group name")).hint(hint));
         }
         let registers = file.registers.into_iter().map(|register| self.register(path, register)).collect();
         let clusters = file.clusters.into_iter().map(|cluster| self.cluster(path, cluster)).collect();
-        Group { name: file.group, doc: file.doc, registers, clusters }
+        Group { name, doc: file.doc, registers, clusters, origin: origin(path, at) }
     }
 
     fn cluster(&mut self, path: &Path, cluster: Spanned<raw::Cluster>) -> Cluster {
@@ -50,7 +51,8 @@ impl Loader {
         fields.iter_mut().for_each(|field| field.chips = field.chips.and(chips));
         fields.retain(|field| !field.chips.is_empty());
         let raw::Register { name, doc, access, .. } = raw;
-        let register = Register { name, doc, source, access, chips, is_array, places, fields, origin: origin(path, at) };
+        let register =
+            Register { name, doc, source, access, chips, is_array, places, fields, origin: origin(path, at) };
         self.check_quiet(path, at, &register);
         register
     }
@@ -63,12 +65,21 @@ impl Loader {
         }
         let both = register.mask(&ACTS) & register.mask(&[Access::Rw]);
         if both != 0 {
-            let message = format!("bits {both:#x} of `{}` are data on one chip and act on another", register.name);
-            self.say(Diagnostic::at(path, at, message).hint("describe them as two registers, each with its chips"));
+            let message =
+                format!("bits {both:#x} of `{}` are data on one chip and act on another", register.name);
+            self.say(
+                Diagnostic::at(path, at, message).hint("describe them as two registers, each with its chips"),
+            );
         }
     }
 
-    fn places(&mut self, path: &Path, at: Location, raw: &raw::Register, chips: ChipSet) -> (bool, Vec<Place>) {
+    fn places(
+        &mut self,
+        path: &Path,
+        at: Location,
+        raw: &raw::Register,
+        chips: ChipSet,
+    ) -> (bool, Vec<Place>) {
         let overrides = self.overrides(path, raw, chips);
         let is_array = raw.count.is_some() || overrides.iter().any(|(_, one)| one.count.is_some());
         let mut places: Vec<Place> = Vec::new();
@@ -81,8 +92,10 @@ impl Loader {
             let stride = over.and_then(|o| o.stride).or(raw.stride);
             let count = over.and_then(|o| o.count.as_ref()).or(raw.count.as_ref());
             let moved = over.is_some_and(|o| o.offset.is_some());
-            let pieces = over.and_then(|o| o.pieces.as_ref()).or(if moved { None } else { raw.pieces.as_ref() });
-            let aliases = over.and_then(|o| o.aliases.as_ref()).or(if moved { None } else { raw.aliases.as_ref() });
+            let pieces =
+                over.and_then(|o| o.pieces.as_ref()).or(if moved { None } else { raw.pieces.as_ref() });
+            let aliases =
+                over.and_then(|o| o.aliases.as_ref()).or(if moved { None } else { raw.aliases.as_ref() });
             let total = match count {
                 None => 1,
                 Some(count) => match self.count(path, count.referenced, &count.value, chip) {
@@ -102,7 +115,9 @@ impl Loader {
             };
             if pieces.iter().any(|piece| piece.count > 1 && piece.stride == 0) {
                 let message = format!("array `{}` has no `stride`", raw.name);
-                self.say(Diagnostic::at(path, at, message).hint("add the bytes from one element to the next"));
+                self.say(
+                    Diagnostic::at(path, at, message).hint("add the bytes from one element to the next"),
+                );
             }
             if !covers(&pieces, total) {
                 match uneven.iter_mut().find(|(other, _)| *other == total) {
@@ -123,12 +138,19 @@ impl Loader {
             }
         }
         if !missing.is_empty() {
-            let message = format!("`{}` has neither `offset` nor `pieces` on {}", raw.name, self.names(missing));
+            let message =
+                format!("`{}` has neither `offset` nor `pieces` on {}", raw.name, self.names(missing));
             self.say(Diagnostic::at(path, at, message).hint("say where it is, or with `chips:` who has it"));
         }
         for (total, set) in uneven {
-            let message = format!("the pieces of `{}` are not its {total} elements, each once, on {}", raw.name, self.names(set));
-            self.say(Diagnostic::at(path, at, message).hint("`first` is the index of a piece's first element"));
+            let message = format!(
+                "the pieces of `{}` are not its {total} elements, each once, on {}",
+                raw.name,
+                self.names(set)
+            );
+            self.say(
+                Diagnostic::at(path, at, message).hint("`first` is the index of a piece's first element"),
+            );
         }
         (is_array, places)
     }
@@ -145,12 +167,16 @@ impl Loader {
             let named = self.chip_set(path, Some(&one.value.chips), ChipSet::default());
             let set = named.and(chips);
             if set != named {
-                let message = format!("override of `{}` for {}, which do not have it", raw.name, self.names(named.without(chips)));
-                self.say(Diagnostic::at(path, one.referenced, message));
+                let lacking = self.names(named.without(chips));
+                let message = format!("override of `{}` for chips that have none: {lacking}", raw.name);
+                self.say(Diagnostic::at(path, one.referenced, message).hint(HAS));
             }
             if !overridden.and(set).is_empty() {
-                let message = format!("`{}` is overridden twice for {}", raw.name, self.names(overridden.and(set)));
-                self.say(Diagnostic::at(path, one.referenced, message).hint("one override holds all that differs"));
+                let message =
+                    format!("`{}` is overridden twice for {}", raw.name, self.names(overridden.and(set)));
+                self.say(
+                    Diagnostic::at(path, one.referenced, message).hint("one override holds all that differs"),
+                );
             }
             if let Some(source) = &one.value.source {
                 self.source(path, source.referenced, &source.value);
@@ -159,7 +185,8 @@ impl Loader {
                 && (raw.access, access) != (Access::Rw, Access::Ro)
             {
                 let message = format!("`{}` cannot have another access kind on some chips", raw.name);
-                let hint = "only `ro` where others have `rw`; else describe two registers, each with its chips";
+                let hint =
+                    "only `ro` where others have `rw`; else describe two registers, each with its chips";
                 self.say(Diagnostic::at(path, one.referenced, message).hint(hint));
             }
             overridden = overridden.or(set);
@@ -173,8 +200,11 @@ impl Loader {
             let message = format!("`{name}` at {:#x} is not aligned to 4 bytes", piece.offset);
             self.say(Diagnostic::at(path, at, message).hint("offset and stride are multiples of 4 bytes"));
         } else if piece.end() > u64::from(self.window) {
-            let message = format!("`{name}` ends at {:#x}, beyond the window of {:#x} bytes", piece.end(), self.window);
-            self.say(Diagnostic::at(path, at, message).hint("`window:` in chips.yaml is the size of the window"));
+            let message =
+                format!("`{name}` ends at {:#x}, beyond the window of {:#x} bytes", piece.end(), self.window);
+            self.say(
+                Diagnostic::at(path, at, message).hint("`window:` in chips.yaml is the size of the window"),
+            );
         }
     }
 

@@ -4,12 +4,31 @@
 use super::Loader;
 use crate::diagnostic::Diagnostic;
 use crate::model::{ChipSet, Field, Origin, Register, Spec};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Types that the generated code has already.
 const TYPES: [&str; 22] = [
-    "B", "Bus", "Chip", "Device", "Field", "FieldValue", "Media", "Modify", "None", "Option", "Read", "ReadClear",
-    "ReadSet", "Reg", "Register", "RegisterLongName", "Regs", "Some", "UnknownChip", "Write", "WriteClear",
+    "B",
+    "Bus",
+    "Chip",
+    "Device",
+    "Field",
+    "FieldValue",
+    "Media",
+    "Modify",
+    "None",
+    "Option",
+    "Read",
+    "ReadClear",
+    "ReadSet",
+    "Reg",
+    "Register",
+    "RegisterLongName",
+    "Regs",
+    "Some",
+    "UnknownChip",
+    "Write",
+    "WriteClear",
     "WriteSet",
 ];
 /// Methods that `Regs` has already.
@@ -29,7 +48,9 @@ impl<'a> Room<'a> {
         match self.0.insert(name, Some(origin)) {
             None => Ok(()),
             Some(None) => Err("the generated code has one already".to_owned()),
-            Some(Some(other)) => Err(format!("the first is at {}:{}:{}", other.file.display(), other.line, other.column)),
+            Some(Some(other)) => {
+                Err(format!("the first is at {}:{}:{}", other.file.display(), other.line, other.column))
+            }
         }
     }
 }
@@ -40,11 +61,10 @@ impl Loader {
     }
 
     pub(super) fn check_names(&mut self, spec: &Spec) {
-        let mut files = BTreeMap::new();
+        let mut files = Room::default();
         for group in &spec.groups {
-            if files.insert(&group.name, ()).is_some() {
-                let message = format!("group `{}` is there twice", group.name);
-                self.say(Diagnostic::file(&self.dir.join("registers"), message).hint("one file, one group"));
+            if let Err(hint) = files.take(group.name.clone(), &group.origin) {
+                self.taken(&group.origin, format!("group `{}` is there twice", group.name), hint);
             }
         }
         let mut types = Room::with(&TYPES);
@@ -62,7 +82,8 @@ impl Loader {
             }
             for method in attempt.into_iter().chain([method]) {
                 if let Err(hint) = methods.take(method.clone(), &register.origin) {
-                    let message = format!("register `{}`: there is a method `{method}` already", register.name);
+                    let message =
+                        format!("register `{}`: there is a method `{method}` already", register.name);
                     self.taken(&register.origin, message, hint);
                 }
             }
@@ -73,17 +94,16 @@ impl Loader {
                 self.taken(&cluster.origin, format!("cluster `{}`: the name is taken", cluster.name), hint);
             }
             if let Err(hint) = methods.take(cluster.method.clone(), &cluster.origin) {
-                let message = format!("cluster `{}`: there is a method `{}` already", cluster.name, cluster.method);
+                let message =
+                    format!("cluster `{}`: there is a method `{}` already", cluster.name, cluster.method);
                 self.taken(&cluster.origin, message, hint);
             }
         }
-        for (below, groups) in [("phy", &spec.phy), ("descriptors", &spec.descriptors)] {
-            let mut words = Room::default();
-            let mut files = BTreeMap::new();
+        for groups in [&spec.phy, &spec.descriptors] {
+            let (mut words, mut files) = (Room::default(), Room::default());
             for group in groups {
-                if files.insert(&group.name, ()).is_some() {
-                    let message = format!("group `{}` is there twice", group.name);
-                    self.say(Diagnostic::file(&self.dir.join(below), message).hint("one file, one group"));
+                if let Err(hint) = files.take(group.name.clone(), &group.origin) {
+                    self.taken(&group.origin, format!("group `{}` is there twice", group.name), hint);
                 }
                 for word in &group.words {
                     if let Err(hint) = words.take(word.name.clone(), &word.origin) {
@@ -98,9 +118,17 @@ impl Loader {
 
     /// Fields and values become constants of one type. `taken` are constants that the type has, `suffixes` ones that
     /// it has for every field.
-    fn check_constants(&mut self, owner: &str, origin: &Origin, fields: &[Field], taken: &[&str], suffixes: &[&str]) {
+    fn check_constants(
+        &mut self,
+        owner: &str,
+        origin: &Origin,
+        fields: &[Field],
+        taken: &[&str],
+        suffixes: &[&str],
+    ) {
         let mut constants = Room::with(taken);
-        for field in fields {
+        let mut seen = BTreeSet::new();
+        for field in fields.iter().filter(|field| seen.insert(&field.name)) {
             let upper = field.name.to_uppercase();
             let own = suffixes.iter().map(|suffix| format!("{upper}_{suffix}"));
             let values = field.values.iter().map(|(value, _)| format!("{upper}_{value}"));
@@ -122,12 +150,21 @@ impl Loader {
         for chip in 0..spec.chips.len() {
             let mut taken: BTreeMap<u32, &str> = BTreeMap::new();
             for (_, register) in spec.registers() {
-                let Some(place) = register.places.iter().find(|place| place.chips.contains(chip)) else { continue };
+                let Some(place) = register.places.iter().find(|place| place.chips.contains(chip)) else {
+                    continue;
+                };
                 let pieces = place.pieces.iter().chain(&place.aliases);
-                let inside = pieces.filter(|piece| piece.end() <= u64::from(self.window));
+                // What has no stride or ends outside has been told of.
+                let window = u64::from(self.window);
+                let inside =
+                    pieces.filter(|piece| piece.end() <= window && (piece.count == 1 || piece.stride != 0));
                 for (_, offset) in inside.flat_map(|piece| piece.offsets()) {
                     if let Some(other) = taken.insert(offset, &register.name) {
-                        let entry = shared.entry((other, &register.name)).or_insert((register, offset, ChipSet::default()));
+                        let entry = shared.entry((other, &register.name)).or_insert((
+                            register,
+                            offset,
+                            ChipSet::default(),
+                        ));
                         entry.2 = entry.2.or(ChipSet(1 << chip));
                     }
                 }
@@ -136,9 +173,15 @@ impl Loader {
         for ((other, name), (register, offset, chips)) in shared {
             let on = self.names(chips);
             let (message, hint) = if other == name {
-                (format!("`{name}` has two elements at {offset:#07x} on {on}"), "see its stride, pieces and aliases")
+                (
+                    format!("`{name}` has two elements at {offset:#07x} on {on}"),
+                    "see its stride, pieces and aliases",
+                )
             } else {
-                (format!("`{name}` is at {offset:#07x} on {on}, where `{other}` is"), "say with `chips:` who has which")
+                (
+                    format!("`{name}` is at {offset:#07x} on {on}, where `{other}` is"),
+                    "say with `chips:` who has which",
+                )
             };
             self.say(Diagnostic::from_origin(&register.origin, message).hint(hint));
         }
@@ -147,12 +190,14 @@ impl Loader {
     pub(super) fn check_clusters(&mut self, spec: &Spec) {
         for cluster in spec.groups.iter().flat_map(|group| &group.clusters) {
             for (index, member) in cluster.members.iter().enumerate() {
-                let found = spec.registers().map(|(_, register)| register).find(|register| &register.name == member);
+                let found =
+                    spec.registers().map(|(_, register)| register).find(|register| &register.name == member);
                 let (message, hint) = match found {
                     None => (format!("there is no register `{member}`"), "members are names of registers"),
-                    Some(register) if !register.is_array => {
-                        (format!("`{member}` is no array"), "every member is an array over the cluster's count")
-                    }
+                    Some(register) if !register.is_array => (
+                        format!("`{member}` is no array"),
+                        "every member is an array over the cluster's count",
+                    ),
                     Some(_) if cluster.members[..index].contains(member) => {
                         (format!("`{member}` is there twice"), "name each member once")
                     }
@@ -162,7 +207,10 @@ impl Loader {
                             continue;
                         }
                         let names = self.names(fewer);
-                        (format!("`{member}` has fewer elements than `{}` on {names}", cluster.count), "give both one count")
+                        (
+                            format!("`{member}` has fewer elements than `{}` on {names}", cluster.count),
+                            "give both one count",
+                        )
                     }
                 };
                 let message = format!("cluster `{}`: {message}", cluster.name);

@@ -2,9 +2,9 @@
 
 use bitfield_struct::bitfield;
 /// Control register.
-/**
- - PCTRL; all chips.*/
-/// - Source: ieee-802.3 22.2.4.1; dpdk e1000\_defines.h.
+///
+/// - PCTRL; all chips.
+/// - Source: ieee-802.3 22.2.4.1; dpdk e1000_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct BasicControl {
@@ -36,9 +36,9 @@ impl BasicControl {
     pub const ADDRESS: u8 = 0;
 }
 /// Status register.
-/**
- - PSTATUS; all chips.*/
-/// - Source: ieee-802.3 22.2.4.2; dpdk e1000\_defines.h.
+///
+/// - PSTATUS; all chips.
+/// - Source: ieee-802.3 22.2.4.2; dpdk e1000_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct BasicStatus {
@@ -80,8 +80,8 @@ impl BasicStatus {
     pub const ADDRESS: u8 = 1;
 }
 /// Upper half of the PHY's identifier.
-/**
- - PHY_ID1; all chips.*/
+///
+/// - PHY_ID1; all chips.
 /// - Source: ieee-802.3 22.2.4.3.1.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
@@ -95,8 +95,8 @@ impl Identifier1 {
     pub const ADDRESS: u8 = 2;
 }
 /// Lower half of the PHY's identifier.
-/**
- - PHY_ID2; all chips.*/
+///
+/// - PHY_ID2; all chips.
 /// - Source: ieee-802.3 22.2.4.3.1.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
@@ -116,9 +116,9 @@ impl Identifier2 {
     pub const ADDRESS: u8 = 3;
 }
 /// What autonegotiation offers below 1000 Mb/s.
-/**
- - ANA; all chips.*/
-/// - Source: ieee-802.3 28.2.4.1.3; dpdk e1000\_defines.h.
+///
+/// - ANA; all chips.
+/// - Source: ieee-802.3 28.2.4.1.3; dpdk e1000_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct Advertisement {
@@ -155,9 +155,9 @@ impl Advertisement {
     pub const SELECTOR_IEEE_802_3: u8 = 1;
 }
 /// What the partner offers below 1000 Mb/s.
-/**
- - LPA; all chips.*/
-/// - Source: ieee-802.3 28.2.4.1.4; dpdk e1000\_defines.h.
+///
+/// - LPA; all chips.
+/// - Source: ieee-802.3 28.2.4.1.4; dpdk e1000_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct PartnerAbility {
@@ -192,8 +192,8 @@ impl PartnerAbility {
     pub const ADDRESS: u8 = 5;
 }
 /// How autonegotiation went.
-/**
- - ANE; all chips.*/
+///
+/// - ANE; all chips.
 /// - Source: ieee-802.3 28.2.4.1.5.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
@@ -216,8 +216,8 @@ impl Expansion {
     pub const ADDRESS: u8 = 6;
 }
 /// Next page to send.
-/**
- - NPT; all chips.*/
+///
+/// - NPT; all chips.
 /// - Source: ieee-802.3 28.2.4.1.6; ds-i210 8.27.3.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
@@ -241,8 +241,8 @@ impl NextPage {
     pub const ADDRESS: u8 = 7;
 }
 /// Next page of the partner.
-/**
- - LPN; all chips.*/
+///
+/// - LPN; all chips.
 /// - Source: ieee-802.3 28.2.4.1.7; ds-i210 8.27.3.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
@@ -266,9 +266,9 @@ impl PartnerNextPage {
     pub const ADDRESS: u8 = 8;
 }
 /// 1000BASE-T control.
-/**
- - GCON; all chips.*/
-/// - Source: ieee-802.3 40.5.1.1; dpdk e1000\_defines.h.
+///
+/// - GCON; all chips.
+/// - Source: ieee-802.3 40.5.1.1; dpdk e1000_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct GigabitControl {
@@ -303,9 +303,9 @@ impl GigabitControl {
     pub const TEST_MODE_DISTORTION: u8 = 4;
 }
 /// 1000BASE-T status.
-/**
- - GSTATUS; all chips.*/
-/// - Source: ieee-802.3 40.5.1.1; dpdk e1000\_defines.h.
+///
+/// - GSTATUS; all chips.
+/// - Source: ieee-802.3 40.5.1.1; dpdk e1000_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct GigabitStatus {
@@ -332,8 +332,8 @@ impl GigabitStatus {
     pub const ADDRESS: u8 = 10;
 }
 /// Access to clause 45 registers, control.
-/**
- - MMDAC; all chips.*/
+///
+/// - MMDAC; all chips.
 /// - Source: ieee-802.3 22.2.4.3.11; linux phy.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
@@ -360,8 +360,8 @@ impl MmdControl {
     pub const FUNCTION_DATA_INCREMENT_ON_WRITE: u8 = 3;
 }
 /// Access to clause 45 registers, address or data.
-/**
- - MMDAAD; all chips.*/
+///
+/// - MMDAAD; all chips.
 /// - Source: ieee-802.3 22.2.4.3.12; linux phy.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
@@ -375,9 +375,9 @@ impl MmdData {
     pub const ADDRESS: u8 = 14;
 }
 /// What the PHY can do at 1000 Mb/s.
-/**
- - ESTATUS; all chips.*/
-/// - Source: ieee-802.3 22.2.4.4; dpdk e1000\_defines.h.
+///
+/// - ESTATUS; all chips.
+/// - Source: ieee-802.3 22.2.4.4; dpdk e1000_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct ExtendedStatus {

@@ -2,9 +2,9 @@
 
 use bitfield_struct::bitfield;
 /// PCS status.
-/**
- - PCS_STATUS; all chips.*/
-/// - Source: ieee-802.3 45.2.3.2; dpdk e1000\_defines.h E1000\_PCS\_STATUS.
+///
+/// - PCS_STATUS; all chips.
+/// - Source: ieee-802.3 45.2.3.2; dpdk e1000_defines.h E1000_PCS_STATUS.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct PcsStatus {
@@ -24,9 +24,9 @@ impl PcsStatus {
     pub const ADDRESS: u16 = 0x1;
 }
 /// What energy efficient Ethernet offers.
-/**
- - EEE_ADV; all chips.*/
-/// - Source: ieee-802.3 45.2.7.13; dpdk e1000\_defines.h E1000\_EEE\_ADV.
+///
+/// - EEE_ADV; all chips.
+/// - Source: ieee-802.3 45.2.7.13; dpdk e1000_defines.h E1000_EEE_ADV.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct EeeAdvertisement {
@@ -46,9 +46,9 @@ impl EeeAdvertisement {
     pub const ADDRESS: u16 = 0x3c;
 }
 /// What the partner's energy efficient Ethernet offers.
-/**
- - EEE_LP_ADV; all chips.*/
-/// - Source: ieee-802.3 45.2.7.14; dpdk e1000\_defines.h E1000\_EEE\_LP\_ADV.
+///
+/// - EEE_LP_ADV; all chips.
+/// - Source: ieee-802.3 45.2.7.14; dpdk e1000_defines.h E1000_EEE_LP_ADV.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct EeePartner {

@@ -2,9 +2,9 @@
 
 use bitfield_struct::bitfield;
 /// Address of the next indirect access.
-/**
- - EMIADD; all chips.*/
-/// - Source: linux e1000\_defines.h.
+///
+/// - EMIADD; all chips.
+/// - Source: linux e1000_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct I82580EmiAddress {
@@ -19,9 +19,9 @@ impl I82580EmiAddress {
     pub const ADDRESS_PARTNER_EEE: u16 = 1039;
 }
 /// Data of the indirect access.
-/**
- - EMIDATA; all chips.*/
-/// - Source: linux e1000\_defines.h.
+///
+/// - EMIDATA; all chips.
+/// - Source: linux e1000_defines.h.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct I82580EmiData {
@@ -34,9 +34,9 @@ impl I82580EmiData {
     pub const ADDRESS: u8 = 17;
 }
 /// Second control register.
-/**
- - PHY_CTRL_2; all chips.*/
-/// - Source: dpdk e1000\_phy.h I82577\_PHY\_CTRL2.
+///
+/// - PHY_CTRL_2; all chips.
+/// - Source: dpdk e1000_phy.h I82577_PHY_CTRL2.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct I82580Control2 {
@@ -54,9 +54,9 @@ impl I82580Control2 {
     pub const ADDRESS: u8 = 18;
 }
 /// Configuration.
-/**
- - CFG_REG; all chips.*/
-/// - Source: dpdk e1000\_phy.h I82577\_CFG.
+///
+/// - CFG_REG; all chips.
+/// - Source: dpdk e1000_phy.h I82577_CFG.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct I82580Config {
@@ -77,9 +77,9 @@ impl I82580Config {
     pub const DOWNSHIFT_ON: u8 = 3;
 }
 /// Second status register.
-/**
- - PHY_STATUS_2; all chips.*/
-/// - Source: dpdk e1000\_phy.h I82577\_PHY\_STATUS2.
+///
+/// - PHY_STATUS_2; all chips.
+/// - Source: dpdk e1000_phy.h I82577_PHY_STATUS2.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct I82580Status2 {
@@ -104,9 +104,9 @@ impl I82580Status2 {
     pub const SPEED_M1000: u8 = 2;
 }
 /// Diagnostics.
-/**
- - PHY_DIAG_STATUS; all chips.*/
-/// - Source: dpdk e1000\_phy.h I82577\_DSTATUS.
+///
+/// - PHY_DIAG_STATUS; all chips.
+/// - Source: dpdk e1000_phy.h I82577_DSTATUS.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct I82580Diagnostics {

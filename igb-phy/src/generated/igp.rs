@@ -2,9 +2,9 @@
 
 use bitfield_struct::bitfield;
 /// Port configuration.
-/**
- - PHY_PORT_CONFIG; all chips.*/
-/// - Source: sdm-82575 11.4.1; dpdk e1000\_phy.h IGP01E1000\_PHY\_PORT\_CONFIG.
+///
+/// - PHY_PORT_CONFIG; all chips.
+/// - Source: sdm-82575 11.4.1; dpdk e1000_phy.h IGP01E1000_PHY_PORT_CONFIG.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpPortConfig {
@@ -20,9 +20,9 @@ impl IgpPortConfig {
     pub const ADDRESS: u8 = 16;
 }
 /// Port status.
-/**
- - PHY_PORT_STATUS; all chips.*/
-/// - Source: sdm-82575 11.4.1; dpdk e1000\_phy.h IGP01E1000\_PSSR.
+///
+/// - PHY_PORT_STATUS; all chips.
+/// - Source: sdm-82575 11.4.1; dpdk e1000_phy.h IGP01E1000_PSSR.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpPortStatus {
@@ -47,9 +47,9 @@ impl IgpPortStatus {
     pub const SPEED_M1000: u8 = 3;
 }
 /// Port control.
-/**
- - PHY_PORT_CTRL; all chips.*/
-/// - Source: dpdk e1000\_phy.h IGP01E1000\_PSCR.
+///
+/// - PHY_PORT_CTRL; all chips.
+/// - Source: dpdk e1000_phy.h IGP01E1000_PSCR.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpPortControl {
@@ -67,9 +67,9 @@ impl IgpPortControl {
     pub const ADDRESS: u8 = 18;
 }
 /// Link health.
-/**
- - PHY_LINK_HEALTH; all chips.*/
-/// - Source: dpdk e1000\_phy.h IGP01E1000\_PLHR; sdm-82575 11.4.1.
+///
+/// - PHY_LINK_HEALTH; all chips.
+/// - Source: dpdk e1000_phy.h IGP01E1000_PLHR; sdm-82575 11.4.1.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpLinkHealth {
@@ -87,9 +87,9 @@ impl IgpLinkHealth {
     pub const ADDRESS: u8 = 19;
 }
 /// Power management.
-/**
- - PHY_POWER_MGMT; all chips.*/
-/// - Source: dpdk e1000\_phy.h IGP02E1000\_PM.
+///
+/// - PHY_POWER_MGMT; all chips.
+/// - Source: dpdk e1000_phy.h IGP02E1000_PM.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpPowerManagement {
@@ -107,8 +107,8 @@ impl IgpPowerManagement {
     pub const ADDRESS: u8 = 25;
 }
 /// Smart speed's patience.
-/**
- - R27; all chips.*/
+///
+/// - R27; all chips.
 /// - Source: sdm-82575 design guide 317698-001.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
@@ -126,9 +126,9 @@ impl IgpSmartSpeedTries {
     pub const ADDRESS: u8 = 27;
 }
 /// Page of the registers above 15. It is written with the page and the register number together.
-/**
- - PHY_PAGE_SELECT; all chips.*/
-/// - Source: dpdk e1000\_phy.h IGP01E1000\_PHY\_PAGE\_SELECT; dpdk e1000\_phy.c.
+///
+/// - PHY_PAGE_SELECT; all chips.
+/// - Source: dpdk e1000_phy.h IGP01E1000_PHY_PAGE_SELECT; dpdk e1000_phy.c.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpPageSelect {
@@ -144,9 +144,9 @@ impl IgpPageSelect {
     pub const ADDRESS: u8 = 31;
 }
 /// Gain of channel A.
-/**
- - PHY_AGC_A; all chips.*/
-/// - Source: dpdk e1000\_phy.h IGP02E1000\_PHY\_AGC\_A.
+///
+/// - PHY_AGC_A; all chips.
+/// - Source: dpdk e1000_phy.h IGP02E1000_PHY_AGC_A.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpAgcA {
@@ -163,9 +163,9 @@ impl IgpAgcA {
     pub const ADDRESS: u8 = 17;
 }
 /// Gain of channel B.
-/**
- - PHY_AGC_B; all chips.*/
-/// - Source: dpdk e1000\_phy.h IGP02E1000\_PHY\_AGC\_B.
+///
+/// - PHY_AGC_B; all chips.
+/// - Source: dpdk e1000_phy.h IGP02E1000_PHY_AGC_B.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpAgcB {
@@ -182,9 +182,9 @@ impl IgpAgcB {
     pub const ADDRESS: u8 = 17;
 }
 /// Gain of channel C.
-/**
- - PHY_AGC_C; all chips.*/
-/// - Source: dpdk e1000\_phy.h IGP02E1000\_PHY\_AGC\_C.
+///
+/// - PHY_AGC_C; all chips.
+/// - Source: dpdk e1000_phy.h IGP02E1000_PHY_AGC_C.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpAgcC {
@@ -201,9 +201,9 @@ impl IgpAgcC {
     pub const ADDRESS: u8 = 17;
 }
 /// Gain of channel D.
-/**
- - PHY_AGC_D; all chips.*/
-/// - Source: dpdk e1000\_phy.h IGP02E1000\_PHY\_AGC\_D.
+///
+/// - PHY_AGC_D; all chips.
+/// - Source: dpdk e1000_phy.h IGP02E1000_PHY_AGC_D.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct IgpAgcD {

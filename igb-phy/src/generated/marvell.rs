@@ -2,9 +2,9 @@
 
 use bitfield_struct::bitfield;
 /// Copper control of the first generation.
-/**
- - PSCR; all chips.*/
-/// - Source: dpdk e1000\_defines.h M88E1000\_PSCR.
+///
+/// - PSCR; all chips.
+/// - Source: dpdk e1000_defines.h M88E1000_PSCR.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellControl {
@@ -37,9 +37,9 @@ impl MarvellControl {
     pub const CROSSOVER_AUTO: u8 = 3;
 }
 /// Copper control of the second generation.
-/**
- - PSCR; all chips.*/
-/// - Source: dpdk e1000\_defines.h I347AT4\_PSCR.
+///
+/// - PSCR; all chips.
+/// - Source: dpdk e1000_defines.h I347AT4_PSCR.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellControl2 {
@@ -79,9 +79,9 @@ impl MarvellControl2 {
     pub const DOWNSHIFT_TRIES_EIGHT: u8 = 7;
 }
 /// Copper status.
-/**
- - PSSR; all chips.*/
-/// - Source: dpdk e1000\_defines.h M88E1000\_PSSR.
+///
+/// - PSSR; all chips.
+/// - Source: dpdk e1000_defines.h M88E1000_PSSR.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellStatus {
@@ -121,9 +121,9 @@ impl MarvellStatus {
     pub const SPEED_M1000: u8 = 2;
 }
 /// Copper control, extended; first generation.
-/**
- - EPSCR; all chips.*/
-/// - Source: dpdk e1000\_defines.h M88E1000\_EPSCR.
+///
+/// - EPSCR; all chips.
+/// - Source: dpdk e1000_defines.h M88E1000_EPSCR.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellExtendedControl {
@@ -154,9 +154,9 @@ impl MarvellExtendedControl {
     pub const MASTER_DOWNSHIFT_ONE: u8 = 0;
 }
 /// Frames with a receive error.
-/**
- - RX_ERR_CNTR; all chips.*/
-/// - Source: dpdk e1000\_defines.h M88E1000\_RX\_ERR\_CNTR.
+///
+/// - RX_ERR_CNTR; all chips.
+/// - Source: dpdk e1000_defines.h M88E1000_RX_ERR_CNTR.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellReceiveErrors {
@@ -169,9 +169,9 @@ impl MarvellReceiveErrors {
     pub const ADDRESS: u8 = 21;
 }
 /// Page of the registers 0 to 21 and 23 to 31; second generation.
-/**
- - PAGE_SELECT; all chips.*/
-/// - Source: dpdk e1000\_phy.h GS40G\_PAGE\_SELECT; dpdk e1000\_defines.h I347AT4\_PAGE\_SELECT.
+///
+/// - PAGE_SELECT; all chips.
+/// - Source: dpdk e1000_phy.h GS40G_PAGE_SELECT; dpdk e1000_defines.h I347AT4_PAGE_SELECT.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellPage {
@@ -184,9 +184,9 @@ impl MarvellPage {
     pub const ADDRESS: u8 = 22;
 }
 /// What register 30 is; first generation.
-/**
- - PHY_PAGE_SELECT; all chips.*/
-/// - Source: dpdk e1000\_defines.h M88E1000\_PHY\_PAGE\_SELECT.
+///
+/// - PHY_PAGE_SELECT; all chips.
+/// - Source: dpdk e1000_defines.h M88E1000_PHY_PAGE_SELECT.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellGeneralPage {
@@ -201,9 +201,9 @@ impl MarvellGeneralPage {
     pub const PAGE_DSP: u16 = 29;
 }
 /// What it means depends on register 29; first generation.
-/**
- - PHY_GEN_CONTROL; all chips.*/
-/// - Source: dpdk e1000\_defines.h M88E1000\_PHY\_GEN\_CONTROL.
+///
+/// - PHY_GEN_CONTROL; all chips.
+/// - Source: dpdk e1000_defines.h M88E1000_PHY_GEN_CONTROL.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellGeneralControl {
@@ -218,9 +218,9 @@ impl MarvellGeneralControl {
     pub const VALUE_RESET_DSP: u16 = 193;
 }
 /// Cable length as the M88E1112's signal processor sees it.
-/**
- - VCT_DSP_DISTANCE; all chips.*/
-/// - Source: dpdk e1000\_phy.c e1000\_get\_cable\_length\_m88\_gen2.
+///
+/// - VCT_DSP_DISTANCE; all chips.
+/// - Source: dpdk e1000_phy.c e1000_get_cable_length_m88_gen2.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellDspDistance {
@@ -239,9 +239,9 @@ impl MarvellDspDistance {
     pub const ADDRESS: u8 = 26;
 }
 /// Cable length of pair 0.
-/**
- - PCDL0; all chips.*/
-/// - Source: linux e1000\_phy.c igb\_get\_cable\_length\_m88\_gen2.
+///
+/// - PCDL0; all chips.
+/// - Source: linux e1000_phy.c igb_get_cable_length_m88_gen2.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellCableLength0 {
@@ -256,9 +256,9 @@ impl MarvellCableLength0 {
     pub const ADDRESS: u8 = 16;
 }
 /// Cable length of pair 1.
-/**
- - PCDL1; all chips.*/
-/// - Source: linux e1000\_phy.c igb\_get\_cable\_length\_m88\_gen2.
+///
+/// - PCDL1; all chips.
+/// - Source: linux e1000_phy.c igb_get_cable_length_m88_gen2.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellCableLength1 {
@@ -273,9 +273,9 @@ impl MarvellCableLength1 {
     pub const ADDRESS: u8 = 17;
 }
 /// Cable length of pair 2.
-/**
- - PCDL2; all chips.*/
-/// - Source: linux e1000\_phy.c igb\_get\_cable\_length\_m88\_gen2.
+///
+/// - PCDL2; all chips.
+/// - Source: linux e1000_phy.c igb_get_cable_length_m88_gen2.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellCableLength2 {
@@ -290,9 +290,9 @@ impl MarvellCableLength2 {
     pub const ADDRESS: u8 = 18;
 }
 /// Cable length of pair 3.
-/**
- - PCDL3; all chips.*/
-/// - Source: linux e1000\_phy.c igb\_get\_cable\_length\_m88\_gen2.
+///
+/// - PCDL3; all chips.
+/// - Source: linux e1000_phy.c igb_get_cable_length_m88_gen2.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellCableLength3 {
@@ -307,9 +307,9 @@ impl MarvellCableLength3 {
     pub const ADDRESS: u8 = 19;
 }
 /// Cable diagnostics control.
-/**
- - PCDC; all chips.*/
-/// - Source: dpdk e1000\_defines.h I347AT4\_PCDC.
+///
+/// - PCDC; all chips.
+/// - Source: dpdk e1000_defines.h I347AT4_PCDC.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellDiagnosticsControl {
@@ -327,8 +327,8 @@ impl MarvellDiagnosticsControl {
     pub const ADDRESS: u8 = 21;
 }
 /// The side towards the MAC.
-/**
- - MAC_SPECIFIC_CTRL_1; all chips.*/
+///
+/// - MAC_SPECIFIC_CTRL_1; all chips.
 /// - Source: ds-i210 page 348.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
@@ -346,9 +346,9 @@ impl MarvellMacControl {
     pub const ADDRESS: u8 = 16;
 }
 /// Energy efficient Ethernet of the M88E1543.
-/**
- - EEE_CTRL_1; all chips.*/
-/// - Source: dpdk e1000\_defines.h E1000\_M88E1543\_EEE\_CTRL\_1.
+///
+/// - EEE_CTRL_1; all chips.
+/// - Source: dpdk e1000_defines.h E1000_M88E1543_EEE_CTRL_1.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellEeeControl {

@@ -7,32 +7,32 @@ use core::str::FromStr;
 #[repr(u8)]
 pub enum Chip {
     /// The first of the family: two ports, four queues, no PTP clock, its own way of mapping interrupts.
-    /**
- Source: sdm-82575; linux e1000\_82575.h.*/
+    ///
+    /// Source: sdm-82575; linux e1000_82575.h.
     I82575,
     /// Two ports, 16 queues, SR-IOV; the chip that QEMU models.
-    /**
- Source: ds-82576; linux e1000\_82575.h; qemu.*/
+    ///
+    /// Source: ds-82576; linux e1000_82575.h; qemu.
     I82576,
     /// Four ports, eight queues, 40-bit PTP clock; the DH89xxCC controllers behave like it.
-    /**
- Source: linux e1000\_82575.h; dpdk e1000\_82575.h.*/
+    ///
+    /// Source: linux e1000_82575.h; dpdk e1000_82575.h.
     I82580,
     /// Four ports, eight queues, SR-IOV, EEE, thermal sensor.
-    /**
- Source: ds-i350; linux e1000\_82575.h.*/
+    ///
+    /// Source: ds-i350; linux e1000_82575.h.
     I350,
     /// The I350's relative in the Atom C2000: four ports to external PHYs or a backplane, up to 2.5 Gb/s.
-    /**
- Source: linux e1000\_82575.c.*/
+    ///
+    /// Source: linux e1000_82575.c.
     I354,
     /// One port, four queues, credit-based shaper and launch time, seconds-and-nanoseconds clock.
-    /**
- Source: ds-i210.*/
+    ///
+    /// Source: ds-i210.
     I210,
     /// The I210 for clients: two queues, copper only, configuration in iNVM.
-    /**
- Source: linux e1000\_82575.c; ds-i210 3.4.*/
+    ///
+    /// Source: linux e1000_82575.c; ds-i210 3.4.
     I211,
 }
 impl Chip {

@@ -10,10 +10,10 @@ use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
 /// Requester ID of this function.
-/**
- - `0x05b70`; read only.*/
+///
+/// - `0x05b70`; read only.
 /// - On all chips.
-/// - Source: ds-i210 8.13.3; dpdk e1000\_regs.h.
+/// - Source: ds-i210 8.13.3; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DCA_ID(());
 impl RegisterLongName for DCA_ID {}
@@ -23,23 +23,23 @@ impl Register for DCA_ID {
 impl Read for DCA_ID {}
 impl DCA_ID {
     /// PCI function.
-    /**
- Bits 2:0.*/
+    ///
+    /// Bits 2:0.
     pub const FUNCTION: Field<u32, Self> = Field::new(0x7, 0);
     /// PCI device.
-    /**
- Bits 7:3.*/
+    ///
+    /// Bits 7:3.
     pub const DEVICE: Field<u32, Self> = Field::new(0x1f, 3);
     /// PCI bus.
-    /**
- Bits 15:8.*/
+    ///
+    /// Bits 15:8.
     pub const BUS: Field<u32, Self> = Field::new(0xff, 8);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5b70;
 }
 /// DCA control.
-/**
- - `0x05b74` (82575, 82576, 82580, i350, i354); `0x05b74`, reset `0x00001001` (i210, i211); read and write.*/
+///
+/// - `0x05b74` (82575, 82576, 82580, i350, i354); `0x05b74`, reset `0x00001001` (i210, i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.13.4; sdm-82575 14.8.25.
 #[derive(Debug, Clone, Copy)]
@@ -53,12 +53,12 @@ impl Write for DCA_CTRL {}
 impl Modify for DCA_CTRL {}
 impl DCA_CTRL {
     /// Off.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const DCA_DIS: Field<u32, Self> = Field::new(0x1, 0);
     /// Mode.
-    /**
- Bits 4:1.*/
+    ///
+    /// Bits 4:1.
     pub const DCA_MODE: Field<u32, Self> = Field::new(0xf, 1);
     /// `DCA_MODE` = 0.
     pub const DCA_MODE_LEGACY: FieldValue<u32, Self> = FieldValue::<
@@ -71,12 +71,12 @@ impl DCA_CTRL {
         Self,
     >::new(0xf, 1, 1);
     /// Hint for descriptors.
-    /**
- Bits 10:9; on i210, i211.*/
+    ///
+    /// Bits 10:9; on i210, i211.
     pub const DESC_PH: Field<u32, Self> = Field::new(0x3, 9);
     /// Hint for data.
-    /**
- Bits 12:11; on i210, i211.*/
+    ///
+    /// Bits 12:11; on i210, i211.
     pub const DATA_PH: Field<u32, Self> = Field::new(0x3, 11);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5b74;

@@ -10,10 +10,10 @@ use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
 /// EtherType filter.
-/**
- - [0..=7] at `0x05cb0` + 0x4·n (82576, 82580, i350, i354); [0..=3] at `0x05cb0` + 0x4·n (i210, i211); read and write.*/
+///
+/// - [0..=7] at `0x05cb0` + 0x4·n (82576, 82580, i350, i354); [0..=3] at `0x05cb0` + 0x4·n (i210, i211); read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 p454; linux e1000\_82575.h.
+/// - Source: ds-i210 p454; linux e1000_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct ETQF(());
 impl RegisterLongName for ETQF {}
@@ -25,28 +25,28 @@ impl Write for ETQF {}
 impl Modify for ETQF {}
 impl ETQF {
     /// EtherType.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const ETYPE: Field<u32, Self> = Field::new(0xffff, 0);
     /// Receive queue.
-    /**
- Bits 18:16.*/
+    ///
+    /// Bits 18:16.
     pub const QUEUE: Field<u32, Self> = Field::new(0x7, 16);
     /// Filter on.
-    /**
- Bit 26.*/
+    ///
+    /// Bit 26.
     pub const FILTER_ENABLE: Field<u32, Self> = Field::new(0x1, 26);
     /// Matches interrupt at once.
-    /**
- Bit 29.*/
+    ///
+    /// Bit 29.
     pub const IMM_INT: Field<u32, Self> = Field::new(0x1, 29);
     /// Time-stamps matches, subject to TSYNCRXCTL.TYPE.
-    /**
- Bit 30.*/
+    ///
+    /// Bit 30.
     pub const TS_1588: Field<u32, Self> = Field::new(0x1, 30);
     /// Steers matches to QUEUE.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const QUEUE_ENABLE: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -69,10 +69,10 @@ impl ETQF {
     }
 }
 /// TCP SYN filter.
-/**
- - `0x055fc`; read and write.*/
+///
+/// - `0x055fc`; read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: dpdk igb\_ethdev; i210-summary.
+/// - Source: dpdk igb_ethdev; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct SYNQF(());
 impl RegisterLongName for SYNQF {}
@@ -84,12 +84,12 @@ impl Write for SYNQF {}
 impl Modify for SYNQF {}
 impl SYNQF {
     /// Filter on.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const ENABLE: Field<u32, Self> = Field::new(0x1, 0);
     /// Receive queue.
-    /**
- Bits 3:1.*/
+    ///
+    /// Bits 3:1.
     pub const QUEUE: Field<u32, Self> = Field::new(0x7, 1);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -106,10 +106,10 @@ impl SYNQF {
     }
 }
 /// Queue by VLAN priority.
-/**
- - `0x055b0`; read and write.*/
+///
+/// - `0x055b0`; read and write.
 /// - On i350, i354, i210, i211.
-/// - Source: i210-reg 8.10; linux e1000\_defines.h.
+/// - Source: i210-reg 8.10; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct VLAPQF(());
 impl RegisterLongName for VLAPQF {}
@@ -121,68 +121,68 @@ impl Write for VLAPQF {}
 impl Modify for VLAPQF {}
 impl VLAPQF {
     /// Queue of priority 0.
-    /**
- Bits 1:0.*/
+    ///
+    /// Bits 1:0.
     pub const P0_QUEUE: Field<u32, Self> = Field::new(0x3, 0);
     /// Entry of priority 0 is valid.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const P0_VALID: Field<u32, Self> = Field::new(0x1, 3);
     /// Queue of priority 1.
-    /**
- Bits 5:4.*/
+    ///
+    /// Bits 5:4.
     pub const P1_QUEUE: Field<u32, Self> = Field::new(0x3, 4);
     /// Entry of priority 1 is valid.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const P1_VALID: Field<u32, Self> = Field::new(0x1, 7);
     /// Queue of priority 2.
-    /**
- Bits 9:8.*/
+    ///
+    /// Bits 9:8.
     pub const P2_QUEUE: Field<u32, Self> = Field::new(0x3, 8);
     /// Entry of priority 2 is valid.
-    /**
- Bit 11.*/
+    ///
+    /// Bit 11.
     pub const P2_VALID: Field<u32, Self> = Field::new(0x1, 11);
     /// Queue of priority 3.
-    /**
- Bits 13:12.*/
+    ///
+    /// Bits 13:12.
     pub const P3_QUEUE: Field<u32, Self> = Field::new(0x3, 12);
     /// Entry of priority 3 is valid.
-    /**
- Bit 15.*/
+    ///
+    /// Bit 15.
     pub const P3_VALID: Field<u32, Self> = Field::new(0x1, 15);
     /// Queue of priority 4.
-    /**
- Bits 17:16.*/
+    ///
+    /// Bits 17:16.
     pub const P4_QUEUE: Field<u32, Self> = Field::new(0x3, 16);
     /// Entry of priority 4 is valid.
-    /**
- Bit 19.*/
+    ///
+    /// Bit 19.
     pub const P4_VALID: Field<u32, Self> = Field::new(0x1, 19);
     /// Queue of priority 5.
-    /**
- Bits 21:20.*/
+    ///
+    /// Bits 21:20.
     pub const P5_QUEUE: Field<u32, Self> = Field::new(0x3, 20);
     /// Entry of priority 5 is valid.
-    /**
- Bit 23.*/
+    ///
+    /// Bit 23.
     pub const P5_VALID: Field<u32, Self> = Field::new(0x1, 23);
     /// Queue of priority 6.
-    /**
- Bits 25:24.*/
+    ///
+    /// Bits 25:24.
     pub const P6_QUEUE: Field<u32, Self> = Field::new(0x3, 24);
     /// Entry of priority 6 is valid.
-    /**
- Bit 27.*/
+    ///
+    /// Bit 27.
     pub const P6_VALID: Field<u32, Self> = Field::new(0x1, 27);
     /// Queue of priority 7.
-    /**
- Bits 29:28.*/
+    ///
+    /// Bits 29:28.
     pub const P7_QUEUE: Field<u32, Self> = Field::new(0x3, 28);
     /// Entry of priority 7 is valid.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const P7_VALID: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -194,10 +194,10 @@ impl VLAPQF {
     }
 }
 /// 5-tuple filter: protocol and what to compare.
-/**
- - [0..=7] at `0x059e0` + 0x4·n; read and write.*/
+///
+/// - [0..=7] at `0x059e0` + 0x4·n; read and write.
 /// - On 82576.
-/// - Source: linux e1000\_82575.h; dpdk e1000\_82575.h, igb\_ethdev.
+/// - Source: linux e1000_82575.h; dpdk e1000_82575.h, igb_ethdev.
 #[derive(Debug, Clone, Copy)]
 pub struct FTQF(());
 impl RegisterLongName for FTQF {}
@@ -209,36 +209,36 @@ impl Write for FTQF {}
 impl Modify for FTQF {}
 impl FTQF {
     /// IP protocol.
-    /**
- Bits 7:0; source: dpdk igb\_ethdev.*/
+    ///
+    /// Bits 7:0; source: dpdk igb_ethdev.
     pub const PROTOCOL: Field<u32, Self> = Field::new(0xff, 0);
     /// Do not compare the pool.
-    /**
- Bit 15.*/
+    ///
+    /// Bit 15.
     pub const VF_BP: Field<u32, Self> = Field::new(0x1, 15);
     /// Receive queue.
-    /**
- Bits 25:16; source: dpdk igb\_ethdev.*/
+    ///
+    /// Bits 25:16; source: dpdk igb_ethdev.
     pub const QUEUE: Field<u32, Self> = Field::new(0x3ff, 16);
     /// Time-stamps matches.
-    /**
- Bit 27.*/
+    ///
+    /// Bit 27.
     pub const TS_1588: Field<u32, Self> = Field::new(0x1, 27);
     /// Do not compare the protocol.
-    /**
- Bit 28.*/
+    ///
+    /// Bit 28.
     pub const PROTOCOL_BP: Field<u32, Self> = Field::new(0x1, 28);
     /// Do not compare the source address.
-    /**
- Bit 29; source: dpdk e1000\_82575.h.*/
+    ///
+    /// Bit 29; source: dpdk e1000_82575.h.
     pub const SRC_ADDR_BP: Field<u32, Self> = Field::new(0x1, 29);
     /// Do not compare the destination address.
-    /**
- Bit 30; source: dpdk e1000\_82575.h.*/
+    ///
+    /// Bit 30; source: dpdk e1000_82575.h.
     pub const DST_ADDR_BP: Field<u32, Self> = Field::new(0x1, 30);
     /// Do not compare the source port.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const SRC_PORT_BP: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -255,10 +255,10 @@ impl FTQF {
     }
 }
 /// 2-tuple filter: protocol, with IMIR's port.
-/**
- - [0..=7] at `0x059e0` + 0x4·n; read and write.*/
+///
+/// - [0..=7] at `0x059e0` + 0x4·n; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.11.3; dpdk e1000\_defines.h.
+/// - Source: ds-i210 8.11.3; dpdk e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TTQF(());
 impl RegisterLongName for TTQF {}
@@ -270,20 +270,20 @@ impl Write for TTQF {}
 impl Modify for TTQF {}
 impl TTQF {
     /// IP protocol.
-    /**
- Bits 7:0.*/
+    ///
+    /// Bits 7:0.
     pub const PROTOCOL: Field<u32, Self> = Field::new(0xff, 0);
     /// Steers matches to QUEUE.
-    /**
- Bit 8.*/
+    ///
+    /// Bit 8.
     pub const QUEUE_ENABLE: Field<u32, Self> = Field::new(0x1, 8);
     /// Receive queue.
-    /**
- Bits 18:16.*/
+    ///
+    /// Bits 18:16.
     pub const QUEUE: Field<u32, Self> = Field::new(0x7, 16);
     /// Do not compare the protocol.
-    /**
- Bit 28.*/
+    ///
+    /// Bit 28.
     pub const PROTOCOL_BP: Field<u32, Self> = Field::new(0x1, 28);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -300,10 +300,10 @@ impl TTQF {
     }
 }
 /// Source address of a 5-tuple filter.
-/**
- - [0..=7] at `0x05980` + 0x4·n; read and write.*/
+///
+/// - [0..=7] at `0x05980` + 0x4·n; read and write.
 /// - On 82576.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct SAQF(());
 impl RegisterLongName for SAQF {}
@@ -329,10 +329,10 @@ impl SAQF {
     }
 }
 /// Destination address of a 5-tuple filter.
-/**
- - [0..=7] at `0x059a0` + 0x4·n; read and write.*/
+///
+/// - [0..=7] at `0x059a0` + 0x4·n; read and write.
 /// - On 82576.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DAQF(());
 impl RegisterLongName for DAQF {}
@@ -358,10 +358,10 @@ impl DAQF {
     }
 }
 /// Source port of a 5-tuple filter.
-/**
- - [0..=7] at `0x059c0` + 0x4·n; read and write.*/
+///
+/// - [0..=7] at `0x059c0` + 0x4·n; read and write.
 /// - On 82576.
-/// - Source: linux e1000\_regs.h; dpdk igb\_ethdev.
+/// - Source: linux e1000_regs.h; dpdk igb_ethdev.
 #[derive(Debug, Clone, Copy)]
 pub struct SPQF(());
 impl RegisterLongName for SPQF {}
@@ -373,8 +373,8 @@ impl Write for SPQF {}
 impl Modify for SPQF {}
 impl SPQF {
     /// Source port.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const SRC_PORT: Field<u32, Self> = Field::new(0xffff, 0);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -391,10 +391,10 @@ impl SPQF {
     }
 }
 /// Immediate interrupt and 2-tuple filter: destination port.
-/**
- - [0..=7] at `0x05a80` + 0x4·n; read and write.*/
+///
+/// - [0..=7] at `0x05a80` + 0x4·n; read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.11.1; linux e1000\_82575.h.
+/// - Source: ds-i210 8.11.1; linux e1000_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct IMIR(());
 impl RegisterLongName for IMIR {}
@@ -406,20 +406,20 @@ impl Write for IMIR {}
 impl Modify for IMIR {}
 impl IMIR {
     /// Destination port.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const DST_PORT: Field<u32, Self> = Field::new(0xffff, 0);
     /// Matches interrupt at once.
-    /**
- Bit 16.*/
+    ///
+    /// Bit 16.
     pub const IMM_INT: Field<u32, Self> = Field::new(0x1, 16);
     /// Do not compare the port.
-    /**
- Bit 17.*/
+    ///
+    /// Bit 17.
     pub const PORT_BP: Field<u32, Self> = Field::new(0x1, 17);
     /// Priority; of equal ones the lowest index wins.
-    /**
- Bits 31:29.*/
+    ///
+    /// Bits 31:29.
     pub const PRIORITY: Field<u32, Self> = Field::new(0x7, 29);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -441,10 +441,10 @@ impl IMIR {
     }
 }
 /// Immediate interrupt and 2-tuple filter: size and TCP flags.
-/**
- - [0..=7] at `0x05aa0` + 0x4·n; read and write.*/
+///
+/// - [0..=7] at `0x05aa0` + 0x4·n; read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.11.2; dpdk e1000\_82575.h.
+/// - Source: ds-i210 8.11.2; dpdk e1000_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct IMIREXT(());
 impl RegisterLongName for IMIREXT {}
@@ -456,40 +456,40 @@ impl Write for IMIREXT {}
 impl Modify for IMIREXT {}
 impl IMIREXT {
     /// Matches packets shorter than this.
-    /**
- Bits 11:0.*/
+    ///
+    /// Bits 11:0.
     pub const SIZE_THRESH: Field<u32, Self> = Field::new(0xfff, 0);
     /// Do not compare the size.
-    /**
- Bit 12.*/
+    ///
+    /// Bit 12.
     pub const SIZE_BP: Field<u32, Self> = Field::new(0x1, 12);
     /// TCP flag URG.
-    /**
- Bit 13.*/
+    ///
+    /// Bit 13.
     pub const CTRL_URG: Field<u32, Self> = Field::new(0x1, 13);
     /// TCP flag ACK.
-    /**
- Bit 14.*/
+    ///
+    /// Bit 14.
     pub const CTRL_ACK: Field<u32, Self> = Field::new(0x1, 14);
     /// TCP flag PSH.
-    /**
- Bit 15.*/
+    ///
+    /// Bit 15.
     pub const CTRL_PSH: Field<u32, Self> = Field::new(0x1, 15);
     /// TCP flag RST.
-    /**
- Bit 16.*/
+    ///
+    /// Bit 16.
     pub const CTRL_RST: Field<u32, Self> = Field::new(0x1, 16);
     /// TCP flag SYN.
-    /**
- Bit 17.*/
+    ///
+    /// Bit 17.
     pub const CTRL_SYN: Field<u32, Self> = Field::new(0x1, 17);
     /// TCP flag FIN.
-    /**
- Bit 18.*/
+    ///
+    /// Bit 18.
     pub const CTRL_FIN: Field<u32, Self> = Field::new(0x1, 18);
     /// Do not compare TCP flags.
-    /**
- Bit 19.*/
+    ///
+    /// Bit 19.
     pub const CTRL_BP: Field<u32, Self> = Field::new(0x1, 19);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -511,10 +511,10 @@ impl IMIREXT {
     }
 }
 /// Immediate interrupt by VLAN priority.
-/**
- - `0x05ac0`; read and write.*/
+///
+/// - `0x05ac0`; read and write.
 /// - On all chips.
-/// - Source: linux e1000\_regs.h; i210-summary.
+/// - Source: linux e1000_regs.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct IMIRVP(());
 impl RegisterLongName for IMIRVP {}

@@ -10,8 +10,8 @@ use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
 /// PAUSE destination address, low half.
-/**
- - `0x00028` (82575, 82576, 82580, i350, i354); `0x00028`, reset `0x00c28001`, read only (i210, i211); read and write.*/
+///
+/// - `0x00028` (82575, 82576, 82580, i350, i354); `0x00028`, reset `0x00c28001`, read only (i210, i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.5.1; sdm-82575 9.3.4.1.
 #[derive(Debug, Clone, Copy)]
@@ -28,8 +28,8 @@ impl FCAL {
     pub const OFFSET: u32 = 0x28;
 }
 /// PAUSE destination address, high half.
-/**
- - `0x0002c` (82575, 82576, 82580, i350, i354); `0x0002c`, reset `0x00000100`, read only (i210, i211); read and write.*/
+///
+/// - `0x0002c` (82575, 82576, 82580, i350, i354); `0x0002c`, reset `0x00000100`, read only (i210, i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.5.2; sdm-82575 9.3.4.1.
 #[derive(Debug, Clone, Copy)]
@@ -43,15 +43,15 @@ impl Write for FCAH {}
 impl Modify for FCAH {}
 impl FCAH {
     /// Address bits 47:32 in network order.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const FCAH: Field<u32, Self> = Field::new(0xffff, 0);
     /// Byte offset.
     pub const OFFSET: u32 = 0x2c;
 }
 /// PAUSE EtherType; write 0x8808.
-/**
- - `0x00030`; read and write.*/
+///
+/// - `0x00030`; read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.5.3; sdm-82575 9.3.4.1.
 #[derive(Debug, Clone, Copy)]
@@ -65,15 +65,15 @@ impl Write for FCT {}
 impl Modify for FCT {}
 impl FCT {
     /// EtherType.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const FCT: Field<u32, Self> = Field::new(0xffff, 0);
     /// Byte offset.
     pub const OFFSET: u32 = 0x30;
 }
 /// Pause time to send.
-/**
- - `0x00170`; read and write.*/
+///
+/// - `0x00170`; read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.5.4.
 #[derive(Debug, Clone, Copy)]
@@ -87,17 +87,17 @@ impl Write for FCTTV {}
 impl Modify for FCTTV {}
 impl FCTTV {
     /// Time in slots of 64 bytes; 0 makes an XON.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const TTV: Field<u32, Self> = Field::new(0xffff, 0);
     /// Byte offset.
     pub const OFFSET: u32 = 0x170;
 }
 /// Configuration word of the old SerDes autonegotiation.
-/**
- - `0x00178`; read and write.*/
+///
+/// - `0x00178`; read and write.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000\_regs.h; dpdk e1000\_defines.h.
+/// - Source: linux e1000_regs.h; dpdk e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TXCW(());
 impl RegisterLongName for TXCW {}
@@ -109,20 +109,20 @@ impl Write for TXCW {}
 impl Modify for TXCW {}
 impl TXCW {
     /// Full duplex.
-    /**
- Bit 5.*/
+    ///
+    /// Bit 5.
     pub const FD: Field<u32, Self> = Field::new(0x1, 5);
     /// Symmetric pause.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const PAUSE: Field<u32, Self> = Field::new(0x1, 7);
     /// Asymmetric pause.
-    /**
- Bit 8.*/
+    ///
+    /// Bit 8.
     pub const ASM_DIR: Field<u32, Self> = Field::new(0x1, 8);
     /// Autonegotiation on.
-    /**
- Bit 31; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 31; source: dpdk e1000_defines.h.
     pub const ANE: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -136,10 +136,10 @@ impl TXCW {
     }
 }
 /// Receive buffer level at which XON is sent.
-/**
- - `0x02160`; read and write.*/
+///
+/// - `0x02160`; read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.5.5; sdm-82575 14.3.53; linux e1000\_mac.c.
+/// - Source: ds-i210 8.5.5; sdm-82575 14.3.53; linux e1000_mac.c.
 #[derive(Debug, Clone, Copy)]
 pub struct FCRTL(());
 impl RegisterLongName for FCRTL {}
@@ -151,19 +151,19 @@ impl Write for FCRTL {}
 impl Modify for FCRTL {}
 impl FCRTL {
     /// Level in units of 16 bytes.
-    /**
- Bits 15:4; source: sdm-82575 14.3.53.*/
+    ///
+    /// Bits 15:4; source: sdm-82575 14.3.53.
     pub const RTL: Field<u32, Self> = Field::new(0xfff, 4);
     /// Send XON.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const XONE: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset.
     pub const OFFSET: u32 = 0x2160;
 }
 /// Receive buffer level at which XOFF is sent.
-/**
- - `0x02168`; read and write.*/
+///
+/// - `0x02168`; read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.5.6; sdm-82575 14.3.54.
 #[derive(Debug, Clone, Copy)]
@@ -177,15 +177,15 @@ impl Write for FCRTH {}
 impl Modify for FCRTH {}
 impl FCRTH {
     /// Level in units of 16 bytes (bits 15:4 on the 82575).
-    /**
- Bits 17:4.*/
+    ///
+    /// Bits 17:4.
     pub const RTH: Field<u32, Self> = Field::new(0x3fff, 4);
     /// Byte offset.
     pub const OFFSET: u32 = 0x2168;
 }
 /// Flow control refresh.
-/**
- - `0x02460`; read and write.*/
+///
+/// - `0x02460`; read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.5.7; sdm-82575 14.3.55.
 #[derive(Debug, Clone, Copy)]
@@ -199,15 +199,15 @@ impl Write for FCRTV {}
 impl Modify for FCRTV {}
 impl FCRTV {
     /// Remaining pause time at which XOFF is sent again; 0 is never.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const FC_REFRESH_TH: Field<u32, Self> = Field::new(0xffff, 0);
     /// Byte offset.
     pub const OFFSET: u32 = 0x2460;
 }
 /// Flow control state.
-/**
- - `0x02464`; read only.*/
+///
+/// - `0x02464`; read only.
 /// - On i210, i211.
 /// - Source: ds-i210 8.5.8.
 #[derive(Debug, Clone, Copy)]
@@ -219,16 +219,16 @@ impl Register for FCSTS0 {
 impl Read for FCSTS0 {}
 impl FCSTS0 {
     /// The buffer is above the high level.
-    /**
- Bit 1.*/
+    ///
+    /// Bit 1.
     pub const ABOVE_HIGH: Field<u32, Self> = Field::new(0x1, 1);
     /// The buffer is below the low level.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const BELOW_LOW: Field<u32, Self> = Field::new(0x1, 2);
     /// Pause time left.
-    /**
- Bits 31:16.*/
+    ///
+    /// Bits 31:16.
     pub const REFRESH_COUNTER: Field<u32, Self> = Field::new(0xffff, 16);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]

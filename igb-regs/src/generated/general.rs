@@ -10,10 +10,10 @@ use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
 /// Device control.
-/**
- - `0x00000` (82575, 82580, i350, i354, i210, i211); `0x00000`, reset `0x00100209` (82576); read and write.*/
+///
+/// - `0x00000` (82575, 82580, i350, i354, i210, i211); `0x00000`, reset `0x00100209` (82576); read and write.
 /// - On all chips.
-/// - Source: i210-reg 8.2.1; linux e1000\_defines.h; sdm-82575 9.3.
+/// - Source: i210-reg 8.2.1; linux e1000_defines.h; sdm-82575 9.3.
 #[derive(Debug, Clone, Copy)]
 pub struct CTRL(());
 impl RegisterLongName for CTRL {}
@@ -26,32 +26,32 @@ impl Write for CTRL {}
 impl Modify for CTRL {}
 impl CTRL {
     /// Full duplex when duplex is forced.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const FD: Field<u32, Self> = Field::new(0x1, 0);
-    /// Blocks new bus master requests; STATUS.GIO\_MASTER\_ENABLE tells when none is left.
-    /**
- Bit 2.*/
+    /// Blocks new bus master requests; STATUS.GIO_MASTER_ENABLE tells when none is left.
+    ///
+    /// Bit 2.
     pub const GIO_MASTER_DISABLE: Field<u32, Self> = Field::new(0x1, 2);
     /// Link reset; going from 1 to 0 restarts autonegotiation of the PCS.
-    /**
- Bit 3; on 82575, 82576; source: linux; sdm-82575 9.3.1.2.*/
+    ///
+    /// Bit 3; on 82575, 82576; source: linux; sdm-82575 9.3.1.2.
     pub const LRST: Field<u32, Self> = Field::new(0x1, 3);
     /// Automatic speed detection.
-    /**
- Bit 5; on 82575, 82576; source: linux.*/
+    ///
+    /// Bit 5; on 82575, 82576; source: linux.
     pub const ASDE: Field<u32, Self> = Field::new(0x1, 5);
     /// Set link up: lets the MAC take the PHY's link.
-    /**
- Bit 6.*/
+    ///
+    /// Bit 6.
     pub const SLU: Field<u32, Self> = Field::new(0x1, 6);
     /// Inverts the loss-of-signal input.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const ILOS: Field<u32, Self> = Field::new(0x1, 7);
     /// Speed when forced.
-    /**
- Bits 9:8.*/
+    ///
+    /// Bits 9:8.
     pub const SPEED: Field<u32, Self> = Field::new(0x3, 8);
     /// `SPEED` = 0.
     pub const SPEED_10: FieldValue<u32, Self> = FieldValue::<u32, Self>::new(0x3, 8, 0);
@@ -63,77 +63,77 @@ impl CTRL {
         Self,
     >::new(0x3, 8, 2);
     /// Force the speed in SPEED.
-    /**
- Bit 11.*/
+    ///
+    /// Bit 11.
     pub const FRCSPD: Field<u32, Self> = Field::new(0x1, 11);
     /// Force the duplex in FD.
-    /**
- Bit 12.*/
+    ///
+    /// Bit 12.
     pub const FRCDPX: Field<u32, Self> = Field::new(0x1, 12);
-    /// SDP0 raises ICR.GPI\_SDP0.
-    /**
- Bit 16; on i210, i211; source: i210-reg.*/
+    /// SDP0 raises ICR.GPI_SDP0.
+    ///
+    /// Bit 16; on i210, i211; source: i210-reg.
     pub const SDP0_GPIEN: Field<u32, Self> = Field::new(0x1, 16);
-    /// SDP1 raises ICR.GPI\_SDP1.
-    /**
- Bit 17; on i210, i211; source: i210-reg.*/
+    /// SDP1 raises ICR.GPI_SDP1.
+    ///
+    /// Bit 17; on i210, i211; source: i210-reg.
     pub const SDP1_GPIEN: Field<u32, Self> = Field::new(0x1, 17);
     /// Value of software-definable pin 0.
-    /**
- Bit 18.*/
+    ///
+    /// Bit 18.
     pub const SDP0_DATA: Field<u32, Self> = Field::new(0x1, 18);
     /// Value of software-definable pin 1.
-    /**
- Bit 19.*/
+    ///
+    /// Bit 19.
     pub const SDP1_DATA: Field<u32, Self> = Field::new(0x1, 19);
     /// Advertise wake-up from D3cold.
-    /**
- Bit 20.*/
+    ///
+    /// Bit 20.
     pub const ADVD3WUC: Field<u32, Self> = Field::new(0x1, 20);
     /// SDP0 is the watchdog's output.
-    /**
- Bit 21; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 21; on i210, i211; source: i210-reg.
     pub const SDP0_WDE: Field<u32, Self> = Field::new(0x1, 21);
     /// SDP0 is an output.
-    /**
- Bit 22.*/
+    ///
+    /// Bit 22.
     pub const SDP0_IODIR: Field<u32, Self> = Field::new(0x1, 22);
     /// SDP1 is an output.
-    /**
- Bit 23.*/
+    ///
+    /// Bit 23.
     pub const SDP1_IODIR: Field<u32, Self> = Field::new(0x1, 23);
     /// Resets this port.
-    /**
- Bit 26, writing 1 starts, the hardware clears.*/
+    ///
+    /// Bit 26, writing 1 starts, the hardware clears.
     pub const RST: Field<u32, Self> = Field::new(0x1, 26);
     /// Obey received PAUSE frames.
-    /**
- Bit 27.*/
+    ///
+    /// Bit 27.
     pub const RFCE: Field<u32, Self> = Field::new(0x1, 27);
     /// Send PAUSE frames.
-    /**
- Bit 28.*/
+    ///
+    /// Bit 28.
     pub const TFCE: Field<u32, Self> = Field::new(0x1, 28);
     /// Resets the whole device: every port sees ICR.DRSTA. Broken on the 82580.
-    /**
- Bit 29, writing 1 starts, the hardware clears; on 82580, i350, i354, i210, i211; source: i210-reg; linux e1000\_82575.c.*/
+    ///
+    /// Bit 29, writing 1 starts, the hardware clears; on 82580, i350, i354, i210, i211; source: i210-reg; linux e1000_82575.c.
     pub const DEV_RST: Field<u32, Self> = Field::new(0x1, 29);
     /// VLAN mode: strips tags on receive and allows insertion on transmit.
-    /**
- Bit 30.*/
+    ///
+    /// Bit 30.
     pub const VME: Field<u32, Self> = Field::new(0x1, 30);
     /// Holds the PHY in hardware reset while 1.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const PHY_RST: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset.
     pub const OFFSET: u32 = 0x0;
 }
 /// Device status.
-/**
- - `0x00008`; read only.*/
+///
+/// - `0x00008`; read only.
 /// - On all chips.
-/// - Source: i210-reg 8.2.2; linux e1000\_defines.h; sdm-82575 9.3.3.
+/// - Source: i210-reg 8.2.2; linux e1000_defines.h; sdm-82575 9.3.3.
 #[derive(Debug, Clone, Copy)]
 pub struct STATUS(());
 impl RegisterLongName for STATUS {}
@@ -145,24 +145,24 @@ impl Read for STATUS {}
 impl WriteClear for STATUS {}
 impl STATUS {
     /// Full duplex.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const FD: Field<u32, Self> = Field::new(0x1, 0);
     /// Link up; needs CTRL.SLU.
-    /**
- Bit 1.*/
+    ///
+    /// Bit 1.
     pub const LU: Field<u32, Self> = Field::new(0x1, 1);
     /// PCI function, which is the port's number.
-    /**
- Bits 3:2; on 82575, 82576, 82580, i350, i354; source: linux.*/
+    ///
+    /// Bits 3:2; on 82575, 82576, 82580, i350, i354; source: linux.
     pub const FUNC: Field<u32, Self> = Field::new(0x3, 2);
     /// Transmission is paused by the partner.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const TXOFF: Field<u32, Self> = Field::new(0x1, 4);
     /// Link speed.
-    /**
- Bits 7:6.*/
+    ///
+    /// Bits 7:6.
     pub const SPEED: Field<u32, Self> = Field::new(0x3, 6);
     /// `SPEED` = 0.
     pub const SPEED_10: FieldValue<u32, Self> = FieldValue::<u32, Self>::new(0x3, 6, 0);
@@ -174,53 +174,53 @@ impl STATUS {
         Self,
     >::new(0x3, 6, 2);
     /// Speed found by automatic detection.
-    /**
- Bits 9:8; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bits 9:8; on i210, i211; source: i210-reg.
     pub const ASDV: Field<u32, Self> = Field::new(0x3, 8);
     /// PHY reset was asserted.
-    /**
- Bit 10; source: i210-reg; dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 10; source: i210-reg; dpdk e1000_defines.h.
     pub const PHYRA: Field<u32, Self> = Field::new(0x1, 10);
     /// Strap: 2.5 Gb/s part.
-    /**
- Bit 12; on i354; source: linux.*/
+    ///
+    /// Bit 12; on i354; source: linux.
     pub const SKU_2P5: Field<u32, Self> = Field::new(0x1, 12);
     /// Strap: 2.5 Gb/s is overridden.
-    /**
- Bit 13; on i354; source: linux.*/
+    ///
+    /// Bit 13; on i354; source: linux.
     pub const SKU_2P5_OVER: Field<u32, Self> = Field::new(0x1, 13);
     /// Number of enabled virtual functions.
-    /**
- Bits 17:14; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bits 17:14; on 82576; source: qemu igb_regs.h.
     pub const NUM_VFS: Field<u32, Self> = Field::new(0xf, 14);
     /// SR-IOV is enabled.
-    /**
- Bit 18; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 18; on 82576; source: qemu igb_regs.h.
     pub const IOV_MODE: Field<u32, Self> = Field::new(0x1, 18);
     /// Bus master requests are allowed or still pending.
-    /**
- Bit 19.*/
+    ///
+    /// Bit 19.
     pub const GIO_MASTER_ENABLE: Field<u32, Self> = Field::new(0x1, 19);
     /// A device reset happened.
-    /**
- Bit 20, writing 1 clears; on 82580, i350, i354, i210, i211; source: i210-reg; linux e1000\_82575.h.*/
+    ///
+    /// Bit 20, writing 1 clears; on 82580, i350, i354, i210, i211; source: i210-reg; linux e1000_82575.h.
     pub const DEV_RST_SET: Field<u32, Self> = Field::new(0x1, 20);
     /// The software reset is finished.
-    /**
- Bit 21; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 21; on i210, i211; source: i210-reg.
     pub const PF_RST_DONE: Field<u32, Self> = Field::new(0x1, 21);
     /// The MAC's clock gating is on.
-    /**
- Bit 31; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 31; on i210, i211; source: i210-reg.
     pub const MAC_CLOCK_GATING: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset.
     pub const OFFSET: u32 = 0x8;
 }
 /// Extended device control.
-/**
- - `0x00018`; read and write.*/
+///
+/// - `0x00018`; read and write.
 /// - On all chips.
-/// - Source: i210-reg 8.2.3; linux e1000\_defines.h; sdm-82575 5.13.11.
+/// - Source: i210-reg 8.2.3; linux e1000_defines.h; sdm-82575 5.13.11.
 #[derive(Debug, Clone, Copy)]
 pub struct CTRL_EXT(());
 impl RegisterLongName for CTRL_EXT {}
@@ -233,76 +233,76 @@ impl Write for CTRL_EXT {}
 impl Modify for CTRL_EXT {}
 impl CTRL_EXT {
     /// Every read of ICR clears it; else only when an interrupt is asserted. Linux calls the bit IRCA.
-    /**
- Bit 0; on 82575; source: sdm-82575 5.13.11.*/
+    ///
+    /// Bit 0; on 82575; source: sdm-82575 5.13.11.
     pub const NSICR: Field<u32, Self> = Field::new(0x1, 0);
     /// The two-wire bus uses SDP pins.
-    /**
- Bit 1; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 1; on i210, i211; source: i210-reg.
     pub const I2C_OVER_SDP: Field<u32, Self> = Field::new(0x1, 1);
-    /// SDP2 raises ICR.GPI\_SDP2.
-    /**
- Bit 2; on i210, i211; source: i210-reg.*/
+    /// SDP2 raises ICR.GPI_SDP2.
+    ///
+    /// Bit 2; on i210, i211; source: i210-reg.
     pub const SDP2_GPIEN: Field<u32, Self> = Field::new(0x1, 2);
-    /// SDP3 raises ICR.GPI\_SDP3.
-    /**
- Bit 3; on i210, i211; source: i210-reg.*/
+    /// SDP3 raises ICR.GPI_SDP3.
+    ///
+    /// Bit 3; on i210, i211; source: i210-reg.
     pub const SDP3_GPIEN: Field<u32, Self> = Field::new(0x1, 3);
     /// Value of software-definable pin 2.
-    /**
- Bit 6.*/
+    ///
+    /// Bit 6.
     pub const SDP2_DATA: Field<u32, Self> = Field::new(0x1, 6);
     /// Value of software-definable pin 3; powers the SFP module or laser down on SerDes boards.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const SDP3_DATA: Field<u32, Self> = Field::new(0x1, 7);
     /// SDP2 is an output.
-    /**
- Bit 10.*/
+    ///
+    /// Bit 10.
     pub const SDP2_IODIR: Field<u32, Self> = Field::new(0x1, 10);
     /// SDP3 is an output.
-    /**
- Bit 11.*/
+    ///
+    /// Bit 11.
     pub const SDP3_IODIR: Field<u32, Self> = Field::new(0x1, 11);
     /// Starts automatic speed detection.
-    /**
- Bit 12, writing 1 starts, the hardware clears; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 12, writing 1 starts, the hardware clears; on i210, i211; source: i210-reg.
     pub const ASDCHK: Field<u32, Self> = Field::new(0x1, 12);
     /// Loads the hardware words from NVM again.
-    /**
- Bit 13, writing 1 starts, the hardware clears; source: sdm-82575; i210-reg.*/
+    ///
+    /// Bit 13, writing 1 starts, the hardware clears; source: sdm-82575; i210-reg.
     pub const EE_RST: Field<u32, Self> = Field::new(0x1, 13);
     /// Tells the virtual functions that the physical function's reset is done.
-    /**
- Bit 14; on 82576, i350, i354; source: linux; qemu.*/
+    ///
+    /// Bit 14; on 82576, i350, i354; source: linux; qemu.
     pub const PFRSTD: Field<u32, Self> = Field::new(0x1, 14);
     /// Bypasses the MAC's speed selection logic.
-    /**
- Bit 15; source: i210-reg; dpdk.*/
+    ///
+    /// Bit 15; source: i210-reg; dpdk.
     pub const SPD_BYPS: Field<u32, Self> = Field::new(0x1, 15);
     /// No-snoop off.
-    /**
- Bit 16; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 16; on i210, i211; source: i210-reg.
     pub const NS_DIS: Field<u32, Self> = Field::new(0x1, 16);
     /// Relaxed ordering off.
-    /**
- Bit 17; source: i210-reg; dpdk.*/
+    ///
+    /// Bit 17; source: i210-reg; dpdk.
     pub const RO_DIS: Field<u32, Self> = Field::new(0x1, 17);
     /// SerDes may power down.
-    /**
- Bit 18.*/
+    ///
+    /// Bit 18.
     pub const SDLPE: Field<u32, Self> = Field::new(0x1, 18);
     /// Gates clocks when idle.
-    /**
- Bit 19; source: i210-reg; dpdk.*/
+    ///
+    /// Bit 19; source: i210-reg; dpdk.
     pub const DYN_CLK_GATING: Field<u32, Self> = Field::new(0x1, 19);
     /// The PHY may power down.
-    /**
- Bit 20.*/
+    ///
+    /// Bit 20.
     pub const PHYPDEN: Field<u32, Self> = Field::new(0x1, 20);
     /// What the MAC is connected to.
-    /**
- Bits 23:22.*/
+    ///
+    /// Bits 23:22.
     pub const LINK_MODE: Field<u32, Self> = Field::new(0x3, 22);
     /// `LINK_MODE` = 0.
     pub const LINK_MODE_COPPER: FieldValue<u32, Self> = FieldValue::<
@@ -325,37 +325,37 @@ impl CTRL_EXT {
         Self,
     >::new(0x3, 22, 3);
     /// Sending an MSI-X message masks EIMS bits chosen by EIAM; in GPIE on later chips.
-    /**
- Bit 24; on 82575; source: linux.*/
+    ///
+    /// Bit 24; on 82575; source: linux.
     pub const EIAME: Field<u32, Self> = Field::new(0x1, 24);
     /// Two-wire bus on its own pins.
-    /**
- Bit 25.*/
+    ///
+    /// Bit 25.
     pub const I2C_ENA: Field<u32, Self> = Field::new(0x1, 25);
     /// Double VLAN mode: every frame has an outer tag.
-    /**
- Bit 26; source: i210-reg; dpdk igb\_ethdev; sdm-82575 10.4.*/
+    ///
+    /// Bit 26; source: i210-reg; dpdk igb_ethdev; sdm-82575 10.4.
     pub const EXT_VLAN: Field<u32, Self> = Field::new(0x1, 26);
     /// Interrupt acknowledge auto-mask.
-    /**
- Bit 27; on 82575; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 27; on 82575; source: dpdk e1000_defines.h.
     pub const IAME: Field<u32, Self> = Field::new(0x1, 27);
     /// A driver is loaded: tells the firmware.
-    /**
- Bit 28.*/
+    ///
+    /// Bit 28.
     pub const DRV_LOAD: Field<u32, Self> = Field::new(0x1, 28);
     /// Pending bit support, set with MSI-X; in GPIE on later chips.
-    /**
- Bit 31; on 82575; source: linux.*/
+    ///
+    /// Bit 31; on 82575; source: linux.
     pub const PBA_CLR: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset.
     pub const OFFSET: u32 = 0x18;
 }
 /// MDIO access to the PHY.
-/**
- - `0x00020`; read and write.*/
+///
+/// - `0x00020`; read and write.
 /// - On all chips.
-/// - Source: i210-reg 8.2.4; linux e1000\_defines.h.
+/// - Source: i210-reg 8.2.4; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MDIC(());
 impl RegisterLongName for MDIC {}
@@ -367,49 +367,49 @@ impl Write for MDIC {}
 impl Modify for MDIC {}
 impl MDIC {
     /// Data to write, or read; 0xFFFF on error.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const DATA: Field<u32, Self> = Field::new(0xffff, 0);
     /// PHY register.
-    /**
- Bits 20:16.*/
+    ///
+    /// Bits 20:16.
     pub const REGADD: Field<u32, Self> = Field::new(0x1f, 16);
     /// PHY address; in MDICNFG on later chips.
-    /**
- Bits 25:21; on 82575, 82576; source: linux.*/
+    ///
+    /// Bits 25:21; on 82575, 82576; source: linux.
     pub const PHYADD: Field<u32, Self> = Field::new(0x1f, 21);
     /// What to do.
-    /**
- Bits 27:26.*/
+    ///
+    /// Bits 27:26.
     pub const OP: Field<u32, Self> = Field::new(0x3, 26);
     /// `OP` = 1.
     pub const OP_WRITE: FieldValue<u32, Self> = FieldValue::<u32, Self>::new(0x3, 26, 1);
     /// `OP` = 2.
     pub const OP_READ: FieldValue<u32, Self> = FieldValue::<u32, Self>::new(0x3, 26, 2);
     /// Set by hardware when done; write 0 with a command.
-    /**
- Bit 28.*/
+    ///
+    /// Bit 28.
     pub const READY: Field<u32, Self> = Field::new(0x1, 28);
     /// Interrupt when done.
-    /**
- Bit 29.*/
+    ///
+    /// Bit 29.
     pub const INT_EN: Field<u32, Self> = Field::new(0x1, 29);
     /// The access failed.
-    /**
- Bit 30.*/
+    ///
+    /// Bit 30.
     pub const ERROR: Field<u32, Self> = Field::new(0x1, 30);
     /// External MDIO.
-    /**
- Bit 31; on 82575, 82576; source: linux.*/
+    ///
+    /// Bit 31; on 82575, 82576; source: linux.
     pub const DEST: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset.
     pub const OFFSET: u32 = 0x20;
 }
 /// Where MDIO accesses go.
-/**
- - `0x00e04`; read and write.*/
+///
+/// - `0x00e04`; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: i210-reg 8.2.5; linux e1000\_defines.h.
+/// - Source: i210-reg 8.2.5; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MDICNFG(());
 impl RegisterLongName for MDICNFG {}
@@ -421,16 +421,16 @@ impl Write for MDICNFG {}
 impl Modify for MDICNFG {}
 impl MDICNFG {
     /// Address of the external PHY.
-    /**
- Bits 25:21.*/
+    ///
+    /// Bits 25:21.
     pub const PHYADD: Field<u32, Self> = Field::new(0x1f, 21);
     /// The MDIO bus is shared with port 0.
-    /**
- Bit 30; on 82580, i350, i354; source: linux.*/
+    ///
+    /// Bit 30; on 82580, i350, i354; source: linux.
     pub const COM_MDIO: Field<u32, Self> = Field::new(0x1, 30);
     /// The PHY is external.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const EXT_MDIO: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -444,10 +444,10 @@ impl MDICNFG {
     }
 }
 /// SerDes analog control: writes an internal register by address.
-/**
- - `0x00024`; read and write.*/
+///
+/// - `0x00024`; read and write.
 /// - On 82575, 82576, 82580, i350, i210.
-/// - Source: linux e1000\_82575.c.
+/// - Source: linux e1000_82575.c.
 #[derive(Debug, Clone, Copy)]
 pub struct SCTL(());
 impl RegisterLongName for SCTL {}
@@ -459,16 +459,16 @@ impl Write for SCTL {}
 impl Modify for SCTL {}
 impl SCTL {
     /// Data of the internal register.
-    /**
- Bits 7:0.*/
+    ///
+    /// Bits 7:0.
     pub const DATA: Field<u32, Self> = Field::new(0xff, 0);
     /// Internal register; 4 with data 0x10 is loopback.
-    /**
- Bits 15:8.*/
+    ///
+    /// Bits 15:8.
     pub const ADDRESS: Field<u32, Self> = Field::new(0xff, 8);
     /// The write is done.
-    /**
- Bit 31, read only.*/
+    ///
+    /// Bit 31, read only.
     pub const READY: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -482,10 +482,10 @@ impl SCTL {
     }
 }
 /// Address of an indirect access to the multi-gigabit PHY.
-/**
- - `0x00024`; read and write.*/
+///
+/// - `0x00024`; read and write.
 /// - On i354.
-/// - Source: linux e1000\_regs.h; dpdk e1000\_phy.h.
+/// - Source: linux e1000_regs.h; dpdk e1000_phy.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MPHY_ADDR_CTRL(());
 impl RegisterLongName for MPHY_ADDR_CTRL {}
@@ -497,24 +497,24 @@ impl Write for MPHY_ADDR_CTRL {}
 impl Modify for MPHY_ADDR_CTRL {}
 impl MPHY_ADDR_CTRL {
     /// Register address.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const ADDRESS: Field<u32, Self> = Field::new(0xffff, 0);
     /// An access is running.
-    /**
- Bit 16, read only.*/
+    ///
+    /// Bit 16, read only.
     pub const BUSY: Field<u32, Self> = Field::new(0x1, 16);
     /// Overrides the function that the access goes to.
-    /**
- Bit 29.*/
+    ///
+    /// Bit 29.
     pub const FNC_OVERRIDE: Field<u32, Self> = Field::new(0x1, 29);
     /// Access is enabled.
-    /**
- Bit 30.*/
+    ///
+    /// Bit 30.
     pub const ENA_ACCESS: Field<u32, Self> = Field::new(0x1, 30);
     /// Access is disabled.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const DIS_ACCESS: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -526,10 +526,10 @@ impl MPHY_ADDR_CTRL {
     }
 }
 /// Multi-gigabit PHY status.
-/**
- - `0x00e0c`; read only.*/
+///
+/// - `0x00e0c`; read only.
 /// - On 82580, i354.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MPHY_STAT(());
 impl RegisterLongName for MPHY_STAT {}
@@ -548,10 +548,10 @@ impl MPHY_STAT {
     }
 }
 /// Data of an indirect access to the multi-gigabit PHY.
-/**
- - `0x00e10`; read and write.*/
+///
+/// - `0x00e10`; read and write.
 /// - On 82580, i354.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MPHY_DATA(());
 impl RegisterLongName for MPHY_DATA {}
@@ -572,10 +572,10 @@ impl MPHY_DATA {
     }
 }
 /// Switch between copper and fibre.
-/**
- - `0x00034`; read and write.*/
+///
+/// - `0x00034`; read and write.
 /// - On all chips.
-/// - Source: i210-reg; linux e1000\_defines.h.
+/// - Source: i210-reg; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct CONNSW(());
 impl RegisterLongName for CONNSW {}
@@ -587,37 +587,37 @@ impl Write for CONNSW {}
 impl Modify for CONNSW {}
 impl CONNSW {
     /// Sense the medium.
-    /**
- Bit 0; on 82580, i350; source: linux.*/
+    ///
+    /// Bit 0; on 82580, i350; source: linux.
     pub const AUTOSENSE_EN: Field<u32, Self> = Field::new(0x1, 0);
     /// Media sensing is configured.
-    /**
- Bit 1; on 82580, i350; source: linux.*/
+    ///
+    /// Bit 1; on 82580, i350; source: linux.
     pub const AUTOSENSE_CONF: Field<u32, Self> = Field::new(0x1, 1);
     /// SerDes signal detect comes from a pin rather than from the SerDes.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const ENRGSRC: Field<u32, Self> = Field::new(0x1, 2);
     /// SerDes signal detected.
-    /**
- Bit 9, read only.*/
+    ///
+    /// Bit 9, read only.
     pub const SERDESD: Field<u32, Self> = Field::new(0x1, 9);
     /// PHY signal detected.
-    /**
- Bit 10, read only.*/
+    ///
+    /// Bit 10, read only.
     pub const PHYSD: Field<u32, Self> = Field::new(0x1, 10);
     /// The internal PHY is powered down.
-    /**
- Bit 11, read only.*/
+    ///
+    /// Bit 11, read only.
     pub const PHY_PDN: Field<u32, Self> = Field::new(0x1, 11);
     /// Byte offset.
     pub const OFFSET: u32 = 0x34;
 }
 /// VLAN EtherTypes.
-/**
- - `0x00038`; read and write.*/
+///
+/// - `0x00038`; read and write.
 /// - On all chips.
-/// - Source: linux igb\_main.c; sdm-82575 10.4.
+/// - Source: linux igb_main.c; sdm-82575 10.4.
 #[derive(Debug, Clone, Copy)]
 pub struct VET(());
 impl RegisterLongName for VET {}
@@ -629,21 +629,21 @@ impl Write for VET {}
 impl Modify for VET {}
 impl VET {
     /// EtherType of a VLAN tag.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const VET: Field<u32, Self> = Field::new(0xffff, 0);
     /// EtherType of the outer tag in double VLAN mode.
-    /**
- Bits 31:16.*/
+    ///
+    /// Bits 31:16.
     pub const VET_EXT: Field<u32, Self> = Field::new(0xffff, 16);
     /// Byte offset.
     pub const OFFSET: u32 = 0x38;
 }
 /// LED control; the start value comes from NVM.
-/**
- - `0x00e00`; read and write.*/
+///
+/// - `0x00e00`; read and write.
 /// - On all chips.
-/// - Source: dpdk e1000\_defines.h; ds-i210 p337.
+/// - Source: dpdk e1000_defines.h; ds-i210 p337.
 #[derive(Debug, Clone, Copy)]
 pub struct LEDCTL(());
 impl RegisterLongName for LEDCTL {}
@@ -655,8 +655,8 @@ impl Write for LEDCTL {}
 impl Modify for LEDCTL {}
 impl LEDCTL {
     /// What LED 0 shows.
-    /**
- Bits 3:0.*/
+    ///
+    /// Bits 3:0.
     pub const LED0_MODE: Field<u32, Self> = Field::new(0xf, 0);
     /// `LED0_MODE` = 2.
     pub const LED0_MODE_LINK_UP: FieldValue<u32, Self> = FieldValue::<
@@ -674,20 +674,20 @@ impl LEDCTL {
         Self,
     >::new(0xf, 0, 15);
     /// Blink rate.
-    /**
- Bit 5.*/
+    ///
+    /// Bit 5.
     pub const LED0_BLINK_RATE: Field<u32, Self> = Field::new(0x1, 5);
     /// Inverts the pin.
-    /**
- Bit 6.*/
+    ///
+    /// Bit 6.
     pub const LED0_IVRT: Field<u32, Self> = Field::new(0x1, 6);
     /// Blinks.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const LED0_BLINK: Field<u32, Self> = Field::new(0x1, 7);
     /// What LED 1 shows.
-    /**
- Bits 11:8.*/
+    ///
+    /// Bits 11:8.
     pub const LED1_MODE: Field<u32, Self> = Field::new(0xf, 8);
     /// `LED1_MODE` = 2.
     pub const LED1_MODE_LINK_UP: FieldValue<u32, Self> = FieldValue::<
@@ -705,16 +705,16 @@ impl LEDCTL {
         Self,
     >::new(0xf, 8, 15);
     /// Inverts the pin.
-    /**
- Bit 14.*/
+    ///
+    /// Bit 14.
     pub const LED1_IVRT: Field<u32, Self> = Field::new(0x1, 14);
     /// Blinks.
-    /**
- Bit 15.*/
+    ///
+    /// Bit 15.
     pub const LED1_BLINK: Field<u32, Self> = Field::new(0x1, 15);
     /// What LED 2 shows.
-    /**
- Bits 19:16.*/
+    ///
+    /// Bits 19:16.
     pub const LED2_MODE: Field<u32, Self> = Field::new(0xf, 16);
     /// `LED2_MODE` = 2.
     pub const LED2_MODE_LINK_UP: FieldValue<u32, Self> = FieldValue::<
@@ -732,16 +732,16 @@ impl LEDCTL {
         Self,
     >::new(0xf, 16, 15);
     /// Inverts the pin.
-    /**
- Bit 22.*/
+    ///
+    /// Bit 22.
     pub const LED2_IVRT: Field<u32, Self> = Field::new(0x1, 22);
     /// Blinks.
-    /**
- Bit 23.*/
+    ///
+    /// Bit 23.
     pub const LED2_BLINK: Field<u32, Self> = Field::new(0x1, 23);
     /// What LED 3 shows.
-    /**
- Bits 27:24; on 82575, 82576, 82580, i350, i354.*/
+    ///
+    /// Bits 27:24; on 82575, 82576, 82580, i350, i354.
     pub const LED3_MODE: Field<u32, Self> = Field::new(0xf, 24);
     /// `LED3_MODE` = 2.
     pub const LED3_MODE_LINK_UP: FieldValue<u32, Self> = FieldValue::<
@@ -759,21 +759,21 @@ impl LEDCTL {
         Self,
     >::new(0xf, 24, 15);
     /// Inverts the pin.
-    /**
- Bit 30; on 82575, 82576, 82580, i350, i354.*/
+    ///
+    /// Bit 30; on 82575, 82576, 82580, i350, i354.
     pub const LED3_IVRT: Field<u32, Self> = Field::new(0x1, 30);
     /// Blinks.
-    /**
- Bit 31; on 82575, 82576, 82580, i350, i354.*/
+    ///
+    /// Bit 31; on 82575, 82576, 82580, i350, i354.
     pub const LED3_BLINK: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset.
     pub const OFFSET: u32 = 0xe00;
 }
 /// LED multiplexer.
-/**
- - `0x08130`; read and write.*/
+///
+/// - `0x08130`; read and write.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000\_regs.h, chips not said.
+/// - Source: linux e1000_regs.h, chips not said.
 #[derive(Debug, Clone, Copy)]
 pub struct LEDMUX(());
 impl RegisterLongName for LEDMUX {}
@@ -796,10 +796,10 @@ impl LEDMUX {
     }
 }
 /// PHY power management.
-/**
- - `0x00e14`; read and write.*/
+///
+/// - `0x00e14`; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.27.2; dpdk e1000\_phy.h; linux e1000\_82575.h.
+/// - Source: ds-i210 8.27.2; dpdk e1000_phy.h; linux e1000_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PHPM(());
 impl RegisterLongName for PHPM {}
@@ -811,44 +811,44 @@ impl Write for PHPM {}
 impl Modify for PHPM {}
 impl PHPM {
     /// Smart power down.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const SPD_EN: Field<u32, Self> = Field::new(0x1, 0);
     /// Low power link up in D0a.
-    /**
- Bit 1.*/
+    ///
+    /// Bit 1.
     pub const D0LPLU: Field<u32, Self> = Field::new(0x1, 1);
     /// Low power link up outside D0a.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const LPLU: Field<u32, Self> = Field::new(0x1, 2);
     /// No gigabit outside D0a.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const DIS_1000_NON_D0A: Field<u32, Self> = Field::new(0x1, 3);
-    /// Energy on the line; valid while GO\_LINK\_DISCONNECT is set.
-    /**
- Bit 4, read only.*/
+    /// Energy on the line; valid while GO_LINK_DISCONNECT is set.
+    ///
+    /// Bit 4, read only.
     pub const LINK_ENERGY_DETECT: Field<u32, Self> = Field::new(0x1, 4);
     /// Disconnects the PHY from the line.
-    /**
- Bit 5.*/
+    ///
+    /// Bit 5.
     pub const GO_LINK_DISCONNECT: Field<u32, Self> = Field::new(0x1, 5);
     /// No gigabit in any state.
-    /**
- Bit 6.*/
+    ///
+    /// Bit 6.
     pub const DIS_1000: Field<u32, Self> = Field::new(0x1, 6);
     /// Smart power down back to back.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const SPD_B2B_EN: Field<u32, Self> = Field::new(0x1, 7);
     /// The PHY's reset is complete.
-    /**
- Bit 8, read only.*/
+    ///
+    /// Bit 8, read only.
     pub const RST_COMPL: Field<u32, Self> = Field::new(0x1, 8);
     /// Only 10 Mb/s outside D0a.
-    /**
- Bit 9.*/
+    ///
+    /// Bit 9.
     pub const DIS_100_NON_D0A: Field<u32, Self> = Field::new(0x1, 9);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -862,10 +862,10 @@ impl PHPM {
     }
 }
 /// One access on the SFP two-wire bus.
-/**
- - `0x01028`; read and write.*/
+///
+/// - `0x01028`; read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.17.8; linux e1000\_defines.h.
+/// - Source: ds-i210 8.17.8; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct I2CCMD(());
 impl RegisterLongName for I2CCMD {}
@@ -877,49 +877,49 @@ impl Write for I2CCMD {}
 impl Modify for I2CCMD {}
 impl I2CCMD {
     /// Data; PHY words have their bytes swapped.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const DATA: Field<u32, Self> = Field::new(0xffff, 0);
     /// Register address.
-    /**
- Bits 23:16.*/
+    ///
+    /// Bits 23:16.
     pub const REGADD: Field<u32, Self> = Field::new(0xff, 16);
     /// Device address.
-    /**
- Bits 26:24.*/
+    ///
+    /// Bits 26:24.
     pub const PHYADD: Field<u32, Self> = Field::new(0x7, 24);
     /// What to do.
-    /**
- Bit 27.*/
+    ///
+    /// Bit 27.
     pub const OP: Field<u32, Self> = Field::new(0x1, 27);
     /// `OP` = 0.
     pub const OP_WRITE: FieldValue<u32, Self> = FieldValue::<u32, Self>::new(0x1, 27, 0);
     /// `OP` = 1.
     pub const OP_READ: FieldValue<u32, Self> = FieldValue::<u32, Self>::new(0x1, 27, 1);
     /// Sends a reset sequence.
-    /**
- Bit 28.*/
+    ///
+    /// Bit 28.
     pub const RESET: Field<u32, Self> = Field::new(0x1, 28);
     /// Set by hardware when done; write 0 with a command.
-    /**
- Bit 29.*/
+    ///
+    /// Bit 29.
     pub const READY: Field<u32, Self> = Field::new(0x1, 29);
     /// Interrupt when done.
-    /**
- Bit 30.*/
+    ///
+    /// Bit 30.
     pub const INT_EN: Field<u32, Self> = Field::new(0x1, 30);
     /// The access failed.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const ERROR: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset.
     pub const OFFSET: u32 = 0x1028;
 }
 /// SFP two-wire bus parameters and bit banging.
-/**
- - `0x0102c`; read and write.*/
+///
+/// - `0x0102c`; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000\_regs.h; dpdk e1000\_regs.h.
+/// - Source: linux e1000_regs.h; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct I2CPARAMS(());
 impl RegisterLongName for I2CPARAMS {}
@@ -931,36 +931,36 @@ impl Write for I2CPARAMS {}
 impl Modify for I2CPARAMS {}
 impl I2CPARAMS {
     /// Bit banging on.
-    /**
- Bit 8.*/
+    ///
+    /// Bit 8.
     pub const BB_EN: Field<u32, Self> = Field::new(0x1, 8);
     /// Clock to drive.
-    /**
- Bit 9.*/
+    ///
+    /// Bit 9.
     pub const CLK_OUT: Field<u32, Self> = Field::new(0x1, 9);
     /// Data to drive.
-    /**
- Bit 10.*/
+    ///
+    /// Bit 10.
     pub const DATA_OUT: Field<u32, Self> = Field::new(0x1, 10);
     /// 0 drives the data line.
-    /**
- Bit 11.*/
+    ///
+    /// Bit 11.
     pub const DATA_OE_N: Field<u32, Self> = Field::new(0x1, 11);
     /// The data line.
-    /**
- Bit 12, read only.*/
+    ///
+    /// Bit 12, read only.
     pub const DATA_IN: Field<u32, Self> = Field::new(0x1, 12);
     /// 0 drives the clock line.
-    /**
- Bit 13.*/
+    ///
+    /// Bit 13.
     pub const CLK_OE_N: Field<u32, Self> = Field::new(0x1, 13);
     /// The clock line.
-    /**
- Bit 14, read only.*/
+    ///
+    /// Bit 14, read only.
     pub const CLK_IN: Field<u32, Self> = Field::new(0x1, 14);
     /// Ignore clock stretching.
-    /**
- Bit 15; source: dpdk e1000\_regs.h.*/
+    ///
+    /// Bit 15; source: dpdk e1000_regs.h.
     pub const CLK_STRETCH_DIS: Field<u32, Self> = Field::new(0x1, 15);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -974,10 +974,10 @@ impl I2CPARAMS {
     }
 }
 /// Watchdog setup.
-/**
- - `0x01040`; read and write.*/
+///
+/// - `0x01040`; read and write.
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct WDSTP(());
 impl RegisterLongName for WDSTP {}
@@ -998,10 +998,10 @@ impl WDSTP {
     }
 }
 /// Watchdog software device status.
-/**
- - `0x01044`; read and write.*/
+///
+/// - `0x01044`; read and write.
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct WDSWSTS(());
 impl RegisterLongName for WDSWSTS {}
@@ -1022,10 +1022,10 @@ impl WDSWSTS {
     }
 }
 /// Free-running timer.
-/**
- - `0x01048`; read and write.*/
+///
+/// - `0x01048`; read and write.
 /// - On all chips.
-/// - Source: linux e1000\_regs.h; i210-summary.
+/// - Source: linux e1000_regs.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct FRTIMER(());
 impl RegisterLongName for FRTIMER {}
@@ -1040,10 +1040,10 @@ impl FRTIMER {
     pub const OFFSET: u32 = 0x1048;
 }
 /// TCP timer: periodic interrupt.
-/**
- - `0x0104c`; read and write.*/
+///
+/// - `0x0104c`; read and write.
 /// - On all chips.
-/// - Source: linux e1000\_regs.h; dpdk e1000\_defines.h.
+/// - Source: linux e1000_regs.h; dpdk e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TCPTIMER(());
 impl RegisterLongName for TCPTIMER {}
@@ -1056,20 +1056,20 @@ impl Write for TCPTIMER {}
 impl Modify for TCPTIMER {}
 impl TCPTIMER {
     /// Starts the timer.
-    /**
- Bit 8, a write starts something.*/
+    ///
+    /// Bit 8, a write starts something.
     pub const KS: Field<u32, Self> = Field::new(0x1, 8);
     /// Counts.
-    /**
- Bit 9.*/
+    ///
+    /// Bit 9.
     pub const COUNT_ENABLE: Field<u32, Self> = Field::new(0x1, 9);
-    /// Counts to the end after COUNT\_ENABLE is cleared.
-    /**
- Bit 10.*/
+    /// Counts to the end after COUNT_ENABLE is cleared.
+    ///
+    /// Bit 10.
     pub const COUNT_FINISH: Field<u32, Self> = Field::new(0x1, 10);
     /// Starts again at the end.
-    /**
- Bit 11.*/
+    ///
+    /// Bit 11.
     pub const LOOP: Field<u32, Self> = Field::new(0x1, 11);
     /// Byte offset.
     pub const OFFSET: u32 = 0x104c;

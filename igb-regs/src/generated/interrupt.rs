@@ -10,10 +10,10 @@ use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
 /// Interrupt cause. A read clears it if INTA is set, if IMS is 0, or always with GPIE.NSICR.
-/**
- - `0x000c0` (82575, 82576, 82580, i350, i354); `0x000c0` (i210, i211); a read or writing 1 clears.*/
+///
+/// - `0x000c0` (82575, 82576, 82580, i350, i354); `0x000c0` (i210, i211); a read or writing 1 clears.
 /// - On all chips.
-/// - Source: i210-reg 8.8.9; linux e1000\_defines.h; sdm-82575 5.13.1.
+/// - Source: i210-reg 8.8.9; linux e1000_defines.h; sdm-82575 5.13.1.
 #[derive(Debug, Clone, Copy)]
 pub struct ICR(());
 impl RegisterLongName for ICR {}
@@ -25,115 +25,115 @@ impl ReadClear for ICR {}
 impl WriteClear for ICR {}
 impl ICR {
     /// Transmit descriptor written back.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const TXDW: Field<u32, Self> = Field::new(0x1, 0);
     /// Link status changed.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const LSC: Field<u32, Self> = Field::new(0x1, 2);
     /// Receive sequence error.
-    /**
- Bit 3; on 82575, 82576, 82580, i350, i354; source: linux.*/
+    ///
+    /// Bit 3; on 82575, 82576, 82580, i350, i354; source: linux.
     pub const RXSEQ: Field<u32, Self> = Field::new(0x1, 3);
     /// Few receive descriptors left.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const RXDMT0: Field<u32, Self> = Field::new(0x1, 4);
     /// Receive buffer full, a packet was lost.
-    /**
- Bit 6; source: i210-reg; dpdk; qemu.*/
+    ///
+    /// Bit 6; source: i210-reg; dpdk; qemu.
     pub const RXO: Field<u32, Self> = Field::new(0x1, 6);
     /// Receive descriptor written back; drivers call it RXT0.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const RXDW: Field<u32, Self> = Field::new(0x1, 7);
     /// A virtual function used its mailbox or reset itself.
-    /**
- Bit 8; on 82576, i350, i354; source: linux; qemu.*/
+    ///
+    /// Bit 8; on 82576, i350, i354; source: linux; qemu.
     pub const VMMB: Field<u32, Self> = Field::new(0x1, 8);
     /// Internal PHY.
-    /**
- Bit 10; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 10; on i210, i211; source: i210-reg.
     pub const GPHY: Field<u32, Self> = Field::new(0x1, 10);
     /// Pin SDP0.
-    /**
- Bit 11.*/
+    ///
+    /// Bit 11.
     pub const GPI_SDP0: Field<u32, Self> = Field::new(0x1, 11);
     /// Pin SDP1.
-    /**
- Bit 12.*/
+    ///
+    /// Bit 12.
     pub const GPI_SDP1: Field<u32, Self> = Field::new(0x1, 12);
     /// Pin SDP2.
-    /**
- Bit 13.*/
+    ///
+    /// Bit 13.
     pub const GPI_SDP2: Field<u32, Self> = Field::new(0x1, 13);
     /// Pin SDP3.
-    /**
- Bit 14.*/
+    ///
+    /// Bit 14.
     pub const GPI_SDP3: Field<u32, Self> = Field::new(0x1, 14);
     /// Manageability event, such as firmware ready.
-    /**
- Bit 18; source: i210-reg; dpdk; qemu.*/
+    ///
+    /// Bit 18; source: i210-reg; dpdk; qemu.
     pub const MNG: Field<u32, Self> = Field::new(0x1, 18);
     /// Clock event, see TSICR.
-    /**
- Bit 19; on 82576, 82580, i350, i354, i210, i211; source: i210-reg; linux.*/
+    ///
+    /// Bit 19; on 82576, 82580, i350, i354, i210, i211; source: i210-reg; linux.
     pub const TIME_SYNC: Field<u32, Self> = Field::new(0x1, 19);
     /// Energy on the other medium.
-    /**
- Bit 20; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 20; on 82576; source: qemu igb_regs.h.
     pub const OMED: Field<u32, Self> = Field::new(0x1, 20);
     /// Fatal memory error.
-    /**
- Bit 22; source: i210-reg; dpdk.*/
+    ///
+    /// Bit 22; source: i210-reg; dpdk.
     pub const FER: Field<u32, Self> = Field::new(0x1, 22);
     /// Memory error that is not fatal.
-    /**
- Bit 23; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 23; on 82576; source: qemu igb_regs.h.
     pub const NFER: Field<u32, Self> = Field::new(0x1, 23);
     /// Thermal sensor.
-    /**
- Bit 23; on i350; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 23; on i350; source: dpdk e1000_defines.h.
     pub const THS: Field<u32, Self> = Field::new(0x1, 23);
     /// A register access timed out.
-    /**
- Bit 24; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 24; on 82576; source: qemu igb_regs.h.
     pub const CSRTO: Field<u32, Self> = Field::new(0x1, 24);
     /// PCIe exception, see PICAUSE.
-    /**
- Bit 24; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 24; on i210, i211; source: i210-reg.
     pub const PCI_EXCEPTION: Field<u32, Self> = Field::new(0x1, 24);
     /// Storm control event (82576), DMA coalescing clock control (I210).
-    /**
- Bit 25; on 82576, i210, i211; source: i210-reg; qemu.*/
+    ///
+    /// Bit 25; on 82576, i210, i211; source: i210-reg; qemu.
     pub const SCE: Field<u32, Self> = Field::new(0x1, 25);
     /// Software watchdog.
-    /**
- Bit 26; on 82576, i210, i211; source: i210-reg; qemu.*/
+    ///
+    /// Bit 26; on 82576, i210, i211; source: i210-reg; qemu.
     pub const SW_WD: Field<u32, Self> = Field::new(0x1, 26);
     /// Transmit DMA out of sync.
-    /**
- Bit 28; on 82575, 82576, 82580, i350, i354; source: linux.*/
+    ///
+    /// Bit 28; on 82575, 82576, 82580, i350, i354; source: linux.
     pub const DOUTSYNC: Field<u32, Self> = Field::new(0x1, 28);
     /// TCP timer.
-    /**
- Bit 29; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 29; on i210, i211; source: i210-reg.
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 29);
     /// Some port reset the whole device.
-    /**
- Bit 30; on 82580, i350, i354, i210, i211; source: i210-reg; linux.*/
+    ///
+    /// Bit 30; on 82580, i350, i354, i210, i211; source: i210-reg; linux.
     pub const DRSTA: Field<u32, Self> = Field::new(0x1, 30);
     /// An interrupt is asserted.
-    /**
- Bit 31, read only.*/
+    ///
+    /// Bit 31, read only.
     pub const INTA: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset.
     pub const OFFSET: u32 = 0xc0;
 }
 /// Sets causes in ICR.
-/**
- - `0x000c8` (82575, 82576, 82580, i350, i354); `0x000c8` (i210, i211); write only.*/
+///
+/// - `0x000c8` (82575, 82576, 82580, i350, i354); `0x000c8` (i210, i211); write only.
 /// - On all chips.
 /// - Source: i210-reg 8.8.10; linux.
 #[derive(Debug, Clone, Copy)]
@@ -145,111 +145,111 @@ impl Register for ICS {
 impl Write for ICS {}
 impl ICS {
     /// Transmit descriptor written back.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const TXDW: Field<u32, Self> = Field::new(0x1, 0);
     /// Link status changed.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const LSC: Field<u32, Self> = Field::new(0x1, 2);
     /// Receive sequence error.
-    /**
- Bit 3; on 82575, 82576, 82580, i350, i354; source: linux.*/
+    ///
+    /// Bit 3; on 82575, 82576, 82580, i350, i354; source: linux.
     pub const RXSEQ: Field<u32, Self> = Field::new(0x1, 3);
     /// Few receive descriptors left.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const RXDMT0: Field<u32, Self> = Field::new(0x1, 4);
     /// Receive buffer full, a packet was lost.
-    /**
- Bit 6; source: i210-reg; dpdk; qemu.*/
+    ///
+    /// Bit 6; source: i210-reg; dpdk; qemu.
     pub const RXO: Field<u32, Self> = Field::new(0x1, 6);
     /// Receive descriptor written back; drivers call it RXT0.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const RXDW: Field<u32, Self> = Field::new(0x1, 7);
     /// A virtual function used its mailbox or reset itself.
-    /**
- Bit 8; on 82576, i350, i354; source: linux; qemu.*/
+    ///
+    /// Bit 8; on 82576, i350, i354; source: linux; qemu.
     pub const VMMB: Field<u32, Self> = Field::new(0x1, 8);
     /// Internal PHY.
-    /**
- Bit 10; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 10; on i210, i211; source: i210-reg.
     pub const GPHY: Field<u32, Self> = Field::new(0x1, 10);
     /// Pin SDP0.
-    /**
- Bit 11.*/
+    ///
+    /// Bit 11.
     pub const GPI_SDP0: Field<u32, Self> = Field::new(0x1, 11);
     /// Pin SDP1.
-    /**
- Bit 12.*/
+    ///
+    /// Bit 12.
     pub const GPI_SDP1: Field<u32, Self> = Field::new(0x1, 12);
     /// Pin SDP2.
-    /**
- Bit 13.*/
+    ///
+    /// Bit 13.
     pub const GPI_SDP2: Field<u32, Self> = Field::new(0x1, 13);
     /// Pin SDP3.
-    /**
- Bit 14.*/
+    ///
+    /// Bit 14.
     pub const GPI_SDP3: Field<u32, Self> = Field::new(0x1, 14);
     /// Manageability event, such as firmware ready.
-    /**
- Bit 18; source: i210-reg; dpdk; qemu.*/
+    ///
+    /// Bit 18; source: i210-reg; dpdk; qemu.
     pub const MNG: Field<u32, Self> = Field::new(0x1, 18);
     /// Clock event, see TSICR.
-    /**
- Bit 19; on 82576, 82580, i350, i354, i210, i211; source: i210-reg; linux.*/
+    ///
+    /// Bit 19; on 82576, 82580, i350, i354, i210, i211; source: i210-reg; linux.
     pub const TIME_SYNC: Field<u32, Self> = Field::new(0x1, 19);
     /// Energy on the other medium.
-    /**
- Bit 20; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 20; on 82576; source: qemu igb_regs.h.
     pub const OMED: Field<u32, Self> = Field::new(0x1, 20);
     /// Fatal memory error.
-    /**
- Bit 22; source: i210-reg; dpdk.*/
+    ///
+    /// Bit 22; source: i210-reg; dpdk.
     pub const FER: Field<u32, Self> = Field::new(0x1, 22);
     /// Memory error that is not fatal.
-    /**
- Bit 23; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 23; on 82576; source: qemu igb_regs.h.
     pub const NFER: Field<u32, Self> = Field::new(0x1, 23);
     /// Thermal sensor.
-    /**
- Bit 23; on i350; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 23; on i350; source: dpdk e1000_defines.h.
     pub const THS: Field<u32, Self> = Field::new(0x1, 23);
     /// A register access timed out.
-    /**
- Bit 24; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 24; on 82576; source: qemu igb_regs.h.
     pub const CSRTO: Field<u32, Self> = Field::new(0x1, 24);
     /// PCIe exception, see PICAUSE.
-    /**
- Bit 24; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 24; on i210, i211; source: i210-reg.
     pub const PCI_EXCEPTION: Field<u32, Self> = Field::new(0x1, 24);
     /// Storm control event (82576), DMA coalescing clock control (I210).
-    /**
- Bit 25; on 82576, i210, i211; source: i210-reg; qemu.*/
+    ///
+    /// Bit 25; on 82576, i210, i211; source: i210-reg; qemu.
     pub const SCE: Field<u32, Self> = Field::new(0x1, 25);
     /// Software watchdog.
-    /**
- Bit 26; on 82576, i210, i211; source: i210-reg; qemu.*/
+    ///
+    /// Bit 26; on 82576, i210, i211; source: i210-reg; qemu.
     pub const SW_WD: Field<u32, Self> = Field::new(0x1, 26);
     /// Transmit DMA out of sync.
-    /**
- Bit 28; on 82575, 82576, 82580, i350, i354; source: linux.*/
+    ///
+    /// Bit 28; on 82575, 82576, 82580, i350, i354; source: linux.
     pub const DOUTSYNC: Field<u32, Self> = Field::new(0x1, 28);
     /// TCP timer.
-    /**
- Bit 29; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 29; on i210, i211; source: i210-reg.
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 29);
     /// Some port reset the whole device.
-    /**
- Bit 30; on 82580, i350, i354, i210, i211; source: i210-reg; linux.*/
+    ///
+    /// Bit 30; on 82580, i350, i354, i210, i211; source: i210-reg; linux.
     pub const DRSTA: Field<u32, Self> = Field::new(0x1, 30);
     /// Byte offset.
     pub const OFFSET: u32 = 0xc8;
 }
 /// Interrupt mask: reads the mask, 1 enables.
-/**
- - `0x000d0` (82575, 82576, 82580, i350, i354); `0x000d0` (i210, i211); writing 1 sets.*/
+///
+/// - `0x000d0` (82575, 82576, 82580, i350, i354); `0x000d0` (i210, i211); writing 1 sets.
 /// - On all chips.
 /// - Source: i210-reg 8.8.11; linux.
 #[derive(Debug, Clone, Copy)]
@@ -262,111 +262,111 @@ impl Read for IMS {}
 impl WriteSet for IMS {}
 impl IMS {
     /// Transmit descriptor written back.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const TXDW: Field<u32, Self> = Field::new(0x1, 0);
     /// Link status changed.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const LSC: Field<u32, Self> = Field::new(0x1, 2);
     /// Receive sequence error.
-    /**
- Bit 3; on 82575, 82576, 82580, i350, i354; source: linux.*/
+    ///
+    /// Bit 3; on 82575, 82576, 82580, i350, i354; source: linux.
     pub const RXSEQ: Field<u32, Self> = Field::new(0x1, 3);
     /// Few receive descriptors left.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const RXDMT0: Field<u32, Self> = Field::new(0x1, 4);
     /// Receive buffer full, a packet was lost.
-    /**
- Bit 6; source: i210-reg; dpdk; qemu.*/
+    ///
+    /// Bit 6; source: i210-reg; dpdk; qemu.
     pub const RXO: Field<u32, Self> = Field::new(0x1, 6);
     /// Receive descriptor written back; drivers call it RXT0.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const RXDW: Field<u32, Self> = Field::new(0x1, 7);
     /// A virtual function used its mailbox or reset itself.
-    /**
- Bit 8; on 82576, i350, i354; source: linux; qemu.*/
+    ///
+    /// Bit 8; on 82576, i350, i354; source: linux; qemu.
     pub const VMMB: Field<u32, Self> = Field::new(0x1, 8);
     /// Internal PHY.
-    /**
- Bit 10; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 10; on i210, i211; source: i210-reg.
     pub const GPHY: Field<u32, Self> = Field::new(0x1, 10);
     /// Pin SDP0.
-    /**
- Bit 11.*/
+    ///
+    /// Bit 11.
     pub const GPI_SDP0: Field<u32, Self> = Field::new(0x1, 11);
     /// Pin SDP1.
-    /**
- Bit 12.*/
+    ///
+    /// Bit 12.
     pub const GPI_SDP1: Field<u32, Self> = Field::new(0x1, 12);
     /// Pin SDP2.
-    /**
- Bit 13.*/
+    ///
+    /// Bit 13.
     pub const GPI_SDP2: Field<u32, Self> = Field::new(0x1, 13);
     /// Pin SDP3.
-    /**
- Bit 14.*/
+    ///
+    /// Bit 14.
     pub const GPI_SDP3: Field<u32, Self> = Field::new(0x1, 14);
     /// Manageability event, such as firmware ready.
-    /**
- Bit 18; source: i210-reg; dpdk; qemu.*/
+    ///
+    /// Bit 18; source: i210-reg; dpdk; qemu.
     pub const MNG: Field<u32, Self> = Field::new(0x1, 18);
     /// Clock event, see TSICR.
-    /**
- Bit 19; on 82576, 82580, i350, i354, i210, i211; source: i210-reg; linux.*/
+    ///
+    /// Bit 19; on 82576, 82580, i350, i354, i210, i211; source: i210-reg; linux.
     pub const TIME_SYNC: Field<u32, Self> = Field::new(0x1, 19);
     /// Energy on the other medium.
-    /**
- Bit 20; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 20; on 82576; source: qemu igb_regs.h.
     pub const OMED: Field<u32, Self> = Field::new(0x1, 20);
     /// Fatal memory error.
-    /**
- Bit 22; source: i210-reg; dpdk.*/
+    ///
+    /// Bit 22; source: i210-reg; dpdk.
     pub const FER: Field<u32, Self> = Field::new(0x1, 22);
     /// Memory error that is not fatal.
-    /**
- Bit 23; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 23; on 82576; source: qemu igb_regs.h.
     pub const NFER: Field<u32, Self> = Field::new(0x1, 23);
     /// Thermal sensor.
-    /**
- Bit 23; on i350; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 23; on i350; source: dpdk e1000_defines.h.
     pub const THS: Field<u32, Self> = Field::new(0x1, 23);
     /// A register access timed out.
-    /**
- Bit 24; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 24; on 82576; source: qemu igb_regs.h.
     pub const CSRTO: Field<u32, Self> = Field::new(0x1, 24);
     /// PCIe exception, see PICAUSE.
-    /**
- Bit 24; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 24; on i210, i211; source: i210-reg.
     pub const PCI_EXCEPTION: Field<u32, Self> = Field::new(0x1, 24);
     /// Storm control event (82576), DMA coalescing clock control (I210).
-    /**
- Bit 25; on 82576, i210, i211; source: i210-reg; qemu.*/
+    ///
+    /// Bit 25; on 82576, i210, i211; source: i210-reg; qemu.
     pub const SCE: Field<u32, Self> = Field::new(0x1, 25);
     /// Software watchdog.
-    /**
- Bit 26; on 82576, i210, i211; source: i210-reg; qemu.*/
+    ///
+    /// Bit 26; on 82576, i210, i211; source: i210-reg; qemu.
     pub const SW_WD: Field<u32, Self> = Field::new(0x1, 26);
     /// Transmit DMA out of sync.
-    /**
- Bit 28; on 82575, 82576, 82580, i350, i354; source: linux.*/
+    ///
+    /// Bit 28; on 82575, 82576, 82580, i350, i354; source: linux.
     pub const DOUTSYNC: Field<u32, Self> = Field::new(0x1, 28);
     /// TCP timer.
-    /**
- Bit 29; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 29; on i210, i211; source: i210-reg.
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 29);
     /// Some port reset the whole device.
-    /**
- Bit 30; on 82580, i350, i354, i210, i211; source: i210-reg; linux.*/
+    ///
+    /// Bit 30; on 82580, i350, i354, i210, i211; source: i210-reg; linux.
     pub const DRSTA: Field<u32, Self> = Field::new(0x1, 30);
     /// Byte offset.
     pub const OFFSET: u32 = 0xd0;
 }
 /// Interrupt mask: 1 disables.
-/**
- - `0x000d8` (82575, 82576, 82580, i350, i354); `0x000d8` (i210, i211); write only.*/
+///
+/// - `0x000d8` (82575, 82576, 82580, i350, i354); `0x000d8` (i210, i211); write only.
 /// - On all chips.
 /// - Source: i210-reg 8.8.12; linux.
 #[derive(Debug, Clone, Copy)]
@@ -378,111 +378,111 @@ impl Register for IMC {
 impl Write for IMC {}
 impl IMC {
     /// Transmit descriptor written back.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const TXDW: Field<u32, Self> = Field::new(0x1, 0);
     /// Link status changed.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const LSC: Field<u32, Self> = Field::new(0x1, 2);
     /// Receive sequence error.
-    /**
- Bit 3; on 82575, 82576, 82580, i350, i354; source: linux.*/
+    ///
+    /// Bit 3; on 82575, 82576, 82580, i350, i354; source: linux.
     pub const RXSEQ: Field<u32, Self> = Field::new(0x1, 3);
     /// Few receive descriptors left.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const RXDMT0: Field<u32, Self> = Field::new(0x1, 4);
     /// Receive buffer full, a packet was lost.
-    /**
- Bit 6; source: i210-reg; dpdk; qemu.*/
+    ///
+    /// Bit 6; source: i210-reg; dpdk; qemu.
     pub const RXO: Field<u32, Self> = Field::new(0x1, 6);
     /// Receive descriptor written back; drivers call it RXT0.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const RXDW: Field<u32, Self> = Field::new(0x1, 7);
     /// A virtual function used its mailbox or reset itself.
-    /**
- Bit 8; on 82576, i350, i354; source: linux; qemu.*/
+    ///
+    /// Bit 8; on 82576, i350, i354; source: linux; qemu.
     pub const VMMB: Field<u32, Self> = Field::new(0x1, 8);
     /// Internal PHY.
-    /**
- Bit 10; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 10; on i210, i211; source: i210-reg.
     pub const GPHY: Field<u32, Self> = Field::new(0x1, 10);
     /// Pin SDP0.
-    /**
- Bit 11.*/
+    ///
+    /// Bit 11.
     pub const GPI_SDP0: Field<u32, Self> = Field::new(0x1, 11);
     /// Pin SDP1.
-    /**
- Bit 12.*/
+    ///
+    /// Bit 12.
     pub const GPI_SDP1: Field<u32, Self> = Field::new(0x1, 12);
     /// Pin SDP2.
-    /**
- Bit 13.*/
+    ///
+    /// Bit 13.
     pub const GPI_SDP2: Field<u32, Self> = Field::new(0x1, 13);
     /// Pin SDP3.
-    /**
- Bit 14.*/
+    ///
+    /// Bit 14.
     pub const GPI_SDP3: Field<u32, Self> = Field::new(0x1, 14);
     /// Manageability event, such as firmware ready.
-    /**
- Bit 18; source: i210-reg; dpdk; qemu.*/
+    ///
+    /// Bit 18; source: i210-reg; dpdk; qemu.
     pub const MNG: Field<u32, Self> = Field::new(0x1, 18);
     /// Clock event, see TSICR.
-    /**
- Bit 19; on 82576, 82580, i350, i354, i210, i211; source: i210-reg; linux.*/
+    ///
+    /// Bit 19; on 82576, 82580, i350, i354, i210, i211; source: i210-reg; linux.
     pub const TIME_SYNC: Field<u32, Self> = Field::new(0x1, 19);
     /// Energy on the other medium.
-    /**
- Bit 20; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 20; on 82576; source: qemu igb_regs.h.
     pub const OMED: Field<u32, Self> = Field::new(0x1, 20);
     /// Fatal memory error.
-    /**
- Bit 22; source: i210-reg; dpdk.*/
+    ///
+    /// Bit 22; source: i210-reg; dpdk.
     pub const FER: Field<u32, Self> = Field::new(0x1, 22);
     /// Memory error that is not fatal.
-    /**
- Bit 23; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 23; on 82576; source: qemu igb_regs.h.
     pub const NFER: Field<u32, Self> = Field::new(0x1, 23);
     /// Thermal sensor.
-    /**
- Bit 23; on i350; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 23; on i350; source: dpdk e1000_defines.h.
     pub const THS: Field<u32, Self> = Field::new(0x1, 23);
     /// A register access timed out.
-    /**
- Bit 24; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 24; on 82576; source: qemu igb_regs.h.
     pub const CSRTO: Field<u32, Self> = Field::new(0x1, 24);
     /// PCIe exception, see PICAUSE.
-    /**
- Bit 24; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 24; on i210, i211; source: i210-reg.
     pub const PCI_EXCEPTION: Field<u32, Self> = Field::new(0x1, 24);
     /// Storm control event (82576), DMA coalescing clock control (I210).
-    /**
- Bit 25; on 82576, i210, i211; source: i210-reg; qemu.*/
+    ///
+    /// Bit 25; on 82576, i210, i211; source: i210-reg; qemu.
     pub const SCE: Field<u32, Self> = Field::new(0x1, 25);
     /// Software watchdog.
-    /**
- Bit 26; on 82576, i210, i211; source: i210-reg; qemu.*/
+    ///
+    /// Bit 26; on 82576, i210, i211; source: i210-reg; qemu.
     pub const SW_WD: Field<u32, Self> = Field::new(0x1, 26);
     /// Transmit DMA out of sync.
-    /**
- Bit 28; on 82575, 82576, 82580, i350, i354; source: linux.*/
+    ///
+    /// Bit 28; on 82575, 82576, 82580, i350, i354; source: linux.
     pub const DOUTSYNC: Field<u32, Self> = Field::new(0x1, 28);
     /// TCP timer.
-    /**
- Bit 29; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 29; on i210, i211; source: i210-reg.
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 29);
     /// Some port reset the whole device.
-    /**
- Bit 30; on 82580, i350, i354, i210, i211; source: i210-reg; linux.*/
+    ///
+    /// Bit 30; on 82580, i350, i354, i210, i211; source: i210-reg; linux.
     pub const DRSTA: Field<u32, Self> = Field::new(0x1, 30);
     /// Byte offset.
     pub const OFFSET: u32 = 0xd8;
 }
 /// Mask bits that an access to ICR disables.
-/**
- - `0x000e0` (82575, 82576, 82580, i350, i354); `0x000e0` (i210, i211); read and write.*/
+///
+/// - `0x000e0` (82575, 82576, 82580, i350, i354); `0x000e0` (i210, i211); read and write.
 /// - On all chips.
 /// - Source: i210-reg 8.8.13; sdm-82575 5.13.5.
 #[derive(Debug, Clone, Copy)]
@@ -496,113 +496,113 @@ impl Write for IAM {}
 impl Modify for IAM {}
 impl IAM {
     /// Transmit descriptor written back.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const TXDW: Field<u32, Self> = Field::new(0x1, 0);
     /// Link status changed.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const LSC: Field<u32, Self> = Field::new(0x1, 2);
     /// Receive sequence error.
-    /**
- Bit 3; on 82575, 82576, 82580, i350, i354; source: linux.*/
+    ///
+    /// Bit 3; on 82575, 82576, 82580, i350, i354; source: linux.
     pub const RXSEQ: Field<u32, Self> = Field::new(0x1, 3);
     /// Few receive descriptors left.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const RXDMT0: Field<u32, Self> = Field::new(0x1, 4);
     /// Receive buffer full, a packet was lost.
-    /**
- Bit 6; source: i210-reg; dpdk; qemu.*/
+    ///
+    /// Bit 6; source: i210-reg; dpdk; qemu.
     pub const RXO: Field<u32, Self> = Field::new(0x1, 6);
     /// Receive descriptor written back; drivers call it RXT0.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const RXDW: Field<u32, Self> = Field::new(0x1, 7);
     /// A virtual function used its mailbox or reset itself.
-    /**
- Bit 8; on 82576, i350, i354; source: linux; qemu.*/
+    ///
+    /// Bit 8; on 82576, i350, i354; source: linux; qemu.
     pub const VMMB: Field<u32, Self> = Field::new(0x1, 8);
     /// Internal PHY.
-    /**
- Bit 10; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 10; on i210, i211; source: i210-reg.
     pub const GPHY: Field<u32, Self> = Field::new(0x1, 10);
     /// Pin SDP0.
-    /**
- Bit 11.*/
+    ///
+    /// Bit 11.
     pub const GPI_SDP0: Field<u32, Self> = Field::new(0x1, 11);
     /// Pin SDP1.
-    /**
- Bit 12.*/
+    ///
+    /// Bit 12.
     pub const GPI_SDP1: Field<u32, Self> = Field::new(0x1, 12);
     /// Pin SDP2.
-    /**
- Bit 13.*/
+    ///
+    /// Bit 13.
     pub const GPI_SDP2: Field<u32, Self> = Field::new(0x1, 13);
     /// Pin SDP3.
-    /**
- Bit 14.*/
+    ///
+    /// Bit 14.
     pub const GPI_SDP3: Field<u32, Self> = Field::new(0x1, 14);
     /// Manageability event, such as firmware ready.
-    /**
- Bit 18; source: i210-reg; dpdk; qemu.*/
+    ///
+    /// Bit 18; source: i210-reg; dpdk; qemu.
     pub const MNG: Field<u32, Self> = Field::new(0x1, 18);
     /// Clock event, see TSICR.
-    /**
- Bit 19; on 82576, 82580, i350, i354, i210, i211; source: i210-reg; linux.*/
+    ///
+    /// Bit 19; on 82576, 82580, i350, i354, i210, i211; source: i210-reg; linux.
     pub const TIME_SYNC: Field<u32, Self> = Field::new(0x1, 19);
     /// Energy on the other medium.
-    /**
- Bit 20; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 20; on 82576; source: qemu igb_regs.h.
     pub const OMED: Field<u32, Self> = Field::new(0x1, 20);
     /// Fatal memory error.
-    /**
- Bit 22; source: i210-reg; dpdk.*/
+    ///
+    /// Bit 22; source: i210-reg; dpdk.
     pub const FER: Field<u32, Self> = Field::new(0x1, 22);
     /// Memory error that is not fatal.
-    /**
- Bit 23; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 23; on 82576; source: qemu igb_regs.h.
     pub const NFER: Field<u32, Self> = Field::new(0x1, 23);
     /// Thermal sensor.
-    /**
- Bit 23; on i350; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 23; on i350; source: dpdk e1000_defines.h.
     pub const THS: Field<u32, Self> = Field::new(0x1, 23);
     /// A register access timed out.
-    /**
- Bit 24; on 82576; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 24; on 82576; source: qemu igb_regs.h.
     pub const CSRTO: Field<u32, Self> = Field::new(0x1, 24);
     /// PCIe exception, see PICAUSE.
-    /**
- Bit 24; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 24; on i210, i211; source: i210-reg.
     pub const PCI_EXCEPTION: Field<u32, Self> = Field::new(0x1, 24);
     /// Storm control event (82576), DMA coalescing clock control (I210).
-    /**
- Bit 25; on 82576, i210, i211; source: i210-reg; qemu.*/
+    ///
+    /// Bit 25; on 82576, i210, i211; source: i210-reg; qemu.
     pub const SCE: Field<u32, Self> = Field::new(0x1, 25);
     /// Software watchdog.
-    /**
- Bit 26; on 82576, i210, i211; source: i210-reg; qemu.*/
+    ///
+    /// Bit 26; on 82576, i210, i211; source: i210-reg; qemu.
     pub const SW_WD: Field<u32, Self> = Field::new(0x1, 26);
     /// Transmit DMA out of sync.
-    /**
- Bit 28; on 82575, 82576, 82580, i350, i354; source: linux.*/
+    ///
+    /// Bit 28; on 82575, 82576, 82580, i350, i354; source: linux.
     pub const DOUTSYNC: Field<u32, Self> = Field::new(0x1, 28);
     /// TCP timer.
-    /**
- Bit 29; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 29; on i210, i211; source: i210-reg.
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 29);
     /// Some port reset the whole device.
-    /**
- Bit 30; on 82580, i350, i354, i210, i211; source: i210-reg; linux.*/
+    ///
+    /// Bit 30; on 82580, i350, i354, i210, i211; source: i210-reg; linux.
     pub const DRSTA: Field<u32, Self> = Field::new(0x1, 30);
     /// Byte offset.
     pub const OFFSET: u32 = 0xe0;
 }
 /// Interrupt throttling of the older chips.
-/**
- - `0x000c4`; read and write.*/
+///
+/// - `0x000c4`; read and write.
 /// - On 82575.
-/// - Source: linux e1000\_regs.h, chips not said.
+/// - Source: linux e1000_regs.h, chips not said.
 #[derive(Debug, Clone, Copy)]
 pub struct ITR(());
 impl RegisterLongName for ITR {}
@@ -622,9 +622,9 @@ impl ITR {
         }
     }
 }
-/// Extended cause. Reading clears it only without GPIE.MULTIPLE\_MSIX.
-/**
- - `0x01580`; a read or writing 1 clears.*/
+/// Extended cause. Reading clears it only without GPIE.MULTIPLE_MSIX.
+///
+/// - `0x01580`; a read or writing 1 clears.
 /// - On all chips.
 /// - Source: ds-i210 8.8.3; sdm-82575 5.13.6.
 #[derive(Debug, Clone, Copy)]
@@ -638,31 +638,31 @@ impl ReadClear for EICR {}
 impl WriteClear for EICR {}
 impl EICR {
     /// Receive queues.
-    /**
- Bits 3:0; on 82575; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 3:0; on 82575; source: linux e1000_defines.h.
     pub const RXQ: Field<u32, Self> = Field::new(0xf, 0);
-    /// MSI-X vectors, or without GPIE.MULTIPLE\_MSIX queue causes (4:0 and 3:0 on the I210).
-    /**
- Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb\_regs.h.*/
+    /// MSI-X vectors, or without GPIE.MULTIPLE_MSIX queue causes (4:0 and 3:0 on the I210).
+    ///
+    /// Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb_regs.h.
     pub const CAUSES: Field<u32, Self> = Field::new(0x1ffffff, 0);
     /// Transmit queues.
-    /**
- Bits 11:8; on 82575; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 11:8; on 82575; source: linux e1000_defines.h.
     pub const TXQ: Field<u32, Self> = Field::new(0xf, 8);
     /// TCP timer, without MSI-X.
-    /**
- Bit 30; source: ds-i210 8.8.3; dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 30; source: ds-i210 8.8.3; dpdk e1000_defines.h.
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 30);
     /// A cause in ICR, without MSI-X; EICS cannot set it.
-    /**
- Bit 31; source: ds-i210 8.8.3; linux.*/
+    ///
+    /// Bit 31; source: ds-i210 8.8.3; linux.
     pub const OTHER: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset.
     pub const OFFSET: u32 = 0x1580;
 }
 /// Sets extended causes.
-/**
- - `0x01520`; write only.*/
+///
+/// - `0x01520`; write only.
 /// - On all chips.
 /// - Source: ds-i210 8.8.4; linux.
 #[derive(Debug, Clone, Copy)]
@@ -674,31 +674,31 @@ impl Register for EICS {
 impl Write for EICS {}
 impl EICS {
     /// Receive queues.
-    /**
- Bits 3:0; on 82575; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 3:0; on 82575; source: linux e1000_defines.h.
     pub const RXQ: Field<u32, Self> = Field::new(0xf, 0);
-    /// MSI-X vectors, or without GPIE.MULTIPLE\_MSIX queue causes (4:0 and 3:0 on the I210).
-    /**
- Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb\_regs.h.*/
+    /// MSI-X vectors, or without GPIE.MULTIPLE_MSIX queue causes (4:0 and 3:0 on the I210).
+    ///
+    /// Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb_regs.h.
     pub const CAUSES: Field<u32, Self> = Field::new(0x1ffffff, 0);
     /// Transmit queues.
-    /**
- Bits 11:8; on 82575; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 11:8; on 82575; source: linux e1000_defines.h.
     pub const TXQ: Field<u32, Self> = Field::new(0xf, 8);
     /// TCP timer, without MSI-X.
-    /**
- Bit 30; source: ds-i210 8.8.3; dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 30; source: ds-i210 8.8.3; dpdk e1000_defines.h.
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 30);
     /// A cause in ICR, without MSI-X; EICS cannot set it.
-    /**
- Bit 31; source: ds-i210 8.8.3; linux.*/
+    ///
+    /// Bit 31; source: ds-i210 8.8.3; linux.
     pub const OTHER: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset.
     pub const OFFSET: u32 = 0x1520;
 }
 /// Extended mask: reads the mask, 1 enables.
-/**
- - `0x01524`; writing 1 sets.*/
+///
+/// - `0x01524`; writing 1 sets.
 /// - On all chips.
 /// - Source: i210-reg 8.8.5; ds-i210 8.8.5; linux.
 #[derive(Debug, Clone, Copy)]
@@ -711,31 +711,31 @@ impl Read for EIMS {}
 impl WriteSet for EIMS {}
 impl EIMS {
     /// Receive queues.
-    /**
- Bits 3:0; on 82575; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 3:0; on 82575; source: linux e1000_defines.h.
     pub const RXQ: Field<u32, Self> = Field::new(0xf, 0);
-    /// MSI-X vectors, or without GPIE.MULTIPLE\_MSIX queue causes (4:0 and 3:0 on the I210).
-    /**
- Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb\_regs.h.*/
+    /// MSI-X vectors, or without GPIE.MULTIPLE_MSIX queue causes (4:0 and 3:0 on the I210).
+    ///
+    /// Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb_regs.h.
     pub const CAUSES: Field<u32, Self> = Field::new(0x1ffffff, 0);
     /// Transmit queues.
-    /**
- Bits 11:8; on 82575; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 11:8; on 82575; source: linux e1000_defines.h.
     pub const TXQ: Field<u32, Self> = Field::new(0xf, 8);
     /// TCP timer, without MSI-X.
-    /**
- Bit 30; source: ds-i210 8.8.3; dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 30; source: ds-i210 8.8.3; dpdk e1000_defines.h.
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 30);
     /// A cause in ICR, without MSI-X; EICS cannot set it.
-    /**
- Bit 31; source: ds-i210 8.8.3; linux.*/
+    ///
+    /// Bit 31; source: ds-i210 8.8.3; linux.
     pub const OTHER: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset.
     pub const OFFSET: u32 = 0x1524;
 }
 /// Extended mask: 1 disables.
-/**
- - `0x01528`; write only.*/
+///
+/// - `0x01528`; write only.
 /// - On all chips.
 /// - Source: ds-i210 8.8.6; linux.
 #[derive(Debug, Clone, Copy)]
@@ -747,31 +747,31 @@ impl Register for EIMC {
 impl Write for EIMC {}
 impl EIMC {
     /// Receive queues.
-    /**
- Bits 3:0; on 82575; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 3:0; on 82575; source: linux e1000_defines.h.
     pub const RXQ: Field<u32, Self> = Field::new(0xf, 0);
-    /// MSI-X vectors, or without GPIE.MULTIPLE\_MSIX queue causes (4:0 and 3:0 on the I210).
-    /**
- Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb\_regs.h.*/
+    /// MSI-X vectors, or without GPIE.MULTIPLE_MSIX queue causes (4:0 and 3:0 on the I210).
+    ///
+    /// Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb_regs.h.
     pub const CAUSES: Field<u32, Self> = Field::new(0x1ffffff, 0);
     /// Transmit queues.
-    /**
- Bits 11:8; on 82575; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 11:8; on 82575; source: linux e1000_defines.h.
     pub const TXQ: Field<u32, Self> = Field::new(0xf, 8);
     /// TCP timer, without MSI-X.
-    /**
- Bit 30; source: ds-i210 8.8.3; dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 30; source: ds-i210 8.8.3; dpdk e1000_defines.h.
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 30);
     /// A cause in ICR, without MSI-X; EICS cannot set it.
-    /**
- Bit 31; source: ds-i210 8.8.3; linux.*/
+    ///
+    /// Bit 31; source: ds-i210 8.8.3; linux.
     pub const OTHER: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset.
     pub const OFFSET: u32 = 0x1528;
 }
 /// Causes that clear themselves when their MSI-X message is sent.
-/**
- - `0x0152c`; read and write.*/
+///
+/// - `0x0152c`; read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.8.7; sdm-82575 5.15.1.
 #[derive(Debug, Clone, Copy)]
@@ -785,31 +785,31 @@ impl Write for EIAC {}
 impl Modify for EIAC {}
 impl EIAC {
     /// Receive queues.
-    /**
- Bits 3:0; on 82575; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 3:0; on 82575; source: linux e1000_defines.h.
     pub const RXQ: Field<u32, Self> = Field::new(0xf, 0);
-    /// MSI-X vectors, or without GPIE.MULTIPLE\_MSIX queue causes (4:0 and 3:0 on the I210).
-    /**
- Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb\_regs.h.*/
+    /// MSI-X vectors, or without GPIE.MULTIPLE_MSIX queue causes (4:0 and 3:0 on the I210).
+    ///
+    /// Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb_regs.h.
     pub const CAUSES: Field<u32, Self> = Field::new(0x1ffffff, 0);
     /// Transmit queues.
-    /**
- Bits 11:8; on 82575; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 11:8; on 82575; source: linux e1000_defines.h.
     pub const TXQ: Field<u32, Self> = Field::new(0xf, 8);
     /// TCP timer, without MSI-X.
-    /**
- Bit 30; source: ds-i210 8.8.3; dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 30; source: ds-i210 8.8.3; dpdk e1000_defines.h.
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 30);
     /// A cause in ICR, without MSI-X; EICS cannot set it.
-    /**
- Bit 31; source: ds-i210 8.8.3; linux.*/
+    ///
+    /// Bit 31; source: ds-i210 8.8.3; linux.
     pub const OTHER: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset.
     pub const OFFSET: u32 = 0x152c;
 }
 /// Mask bits that an access to EICR, or a message with GPIE.EIAME, disables.
-/**
- - `0x01530`; read and write.*/
+///
+/// - `0x01530`; read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.8.8; linux.
 #[derive(Debug, Clone, Copy)]
@@ -823,33 +823,33 @@ impl Write for EIAM {}
 impl Modify for EIAM {}
 impl EIAM {
     /// Receive queues.
-    /**
- Bits 3:0; on 82575; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 3:0; on 82575; source: linux e1000_defines.h.
     pub const RXQ: Field<u32, Self> = Field::new(0xf, 0);
-    /// MSI-X vectors, or without GPIE.MULTIPLE\_MSIX queue causes (4:0 and 3:0 on the I210).
-    /**
- Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb\_regs.h.*/
+    /// MSI-X vectors, or without GPIE.MULTIPLE_MSIX queue causes (4:0 and 3:0 on the I210).
+    ///
+    /// Bits 24:0; on 82576, 82580, i350, i354, i210, i211; source: ds-i210 8.8.3; qemu igb_regs.h.
     pub const CAUSES: Field<u32, Self> = Field::new(0x1ffffff, 0);
     /// Transmit queues.
-    /**
- Bits 11:8; on 82575; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 11:8; on 82575; source: linux e1000_defines.h.
     pub const TXQ: Field<u32, Self> = Field::new(0xf, 8);
     /// TCP timer, without MSI-X.
-    /**
- Bit 30; source: ds-i210 8.8.3; dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 30; source: ds-i210 8.8.3; dpdk e1000_defines.h.
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 30);
     /// A cause in ICR, without MSI-X; EICS cannot set it.
-    /**
- Bit 31; source: ds-i210 8.8.3; linux.*/
+    ///
+    /// Bit 31; source: ds-i210 8.8.3; linux.
     pub const OTHER: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset.
     pub const OFFSET: u32 = 0x1530;
 }
 /// General purpose interrupt enable; write it before the other interrupt registers.
-/**
- - `0x01514`; read and write.*/
+///
+/// - `0x01514`; read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.8.17; linux e1000\_defines.h.
+/// - Source: ds-i210 8.8.17; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct GPIE(());
 impl RegisterLongName for GPIE {}
@@ -861,24 +861,24 @@ impl Write for GPIE {}
 impl Modify for GPIE {}
 impl GPIE {
     /// Every read of ICR clears it.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const NSICR: Field<u32, Self> = Field::new(0x1, 0);
     /// More than one MSI-X vector.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const MULTIPLE_MSIX: Field<u32, Self> = Field::new(0x1, 4);
     /// Credit rate of low latency interrupts in units of 4 us.
-    /**
- Bits 11:7; on i210, i211.*/
+    ///
+    /// Bits 11:7; on i210, i211.
     pub const LL_INTERVAL: Field<u32, Self> = Field::new(0x1f, 7);
     /// Sending a message disables the EIMS bits in EIAM.
-    /**
- Bit 30.*/
+    ///
+    /// Bit 30.
     pub const EIAME: Field<u32, Self> = Field::new(0x1, 30);
     /// Pending bit support; drivers set it with MSI-X.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const PBA: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -895,10 +895,10 @@ impl GPIE {
     }
 }
 /// Extended causes that raise this vector.
-/**
- - [0..=9] at `0x01600` + 0x4·n; read and write.*/
+///
+/// - [0..=9] at `0x01600` + 0x4·n; read and write.
 /// - On 82575.
-/// - Source: linux e1000\_regs.h; sdm-82575 5.14.
+/// - Source: linux e1000_regs.h; sdm-82575 5.14.
 #[derive(Debug, Clone, Copy)]
 pub struct MSIXBM(());
 impl RegisterLongName for MSIXBM {}
@@ -910,20 +910,20 @@ impl Write for MSIXBM {}
 impl Modify for MSIXBM {}
 impl MSIXBM {
     /// Receive queues.
-    /**
- Bits 3:0; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 3:0; source: linux e1000_defines.h.
     pub const RXQ: Field<u32, Self> = Field::new(0xf, 0);
     /// Transmit queues.
-    /**
- Bits 11:8; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 11:8; source: linux e1000_defines.h.
     pub const TXQ: Field<u32, Self> = Field::new(0xf, 8);
     /// TCP timer, without MSI-X.
-    /**
- Bit 30; source: ds-i210 8.8.3; dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 30; source: ds-i210 8.8.3; dpdk e1000_defines.h.
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 30);
     /// A cause in ICR, without MSI-X; EICS cannot set it.
-    /**
- Bit 31; source: ds-i210 8.8.3; linux.*/
+    ///
+    /// Bit 31; source: ds-i210 8.8.3; linux.
     pub const OTHER: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -940,10 +940,10 @@ impl MSIXBM {
     }
 }
 /// Moderation of one vector.
-/**
- - [0..=9] at `0x01680` + 0x4·n (82575, 82576, 82580, i350, i354); [0..=4] at `0x01680` + 0x4·n (i210, i211); read and write.*/
+///
+/// - [0..=9] at `0x01680` + 0x4·n (82575, 82576, 82580, i350, i354); [0..=4] at `0x01680` + 0x4·n (i210, i211); read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.8.14; sdm-82575 14.3.45; linux igb\_main.c.
+/// - Source: ds-i210 8.8.14; sdm-82575 14.3.45; linux igb_main.c.
 #[derive(Debug, Clone, Copy)]
 pub struct EITR(());
 impl RegisterLongName for EITR {}
@@ -955,32 +955,32 @@ impl Write for EITR {}
 impl Modify for EITR {}
 impl EITR {
     /// Interval in units of 256 ns.
-    /**
- Bits 15:0; on 82575; source: sdm-82575 14.3.45; linux.*/
+    ///
+    /// Bits 15:0; on 82575; source: sdm-82575 14.3.45; linux.
     pub const ITR: Field<u32, Self> = Field::new(0xffff, 0);
     /// Interval in microseconds.
-    /**
- Bits 14:2; on 82576, 82580, i350, i354, i210, i211.*/
+    ///
+    /// Bits 14:2; on 82576, 82580, i350, i354, i210, i211.
     pub const INTERVAL: Field<u32, Self> = Field::new(0x1fff, 2);
     /// Moderates low latency interrupts too.
-    /**
- Bit 15; on i210, i211; source: i210-reg 8.8.14.*/
+    ///
+    /// Bit 15; on i210, i211; source: i210-reg 8.8.14.
     pub const LLI_EN: Field<u32, Self> = Field::new(0x1, 15);
     /// Credits of low latency interrupts.
-    /**
- Bits 20:16; on i210, i211; source: i210-reg 8.8.14.*/
+    ///
+    /// Bits 20:16; on i210, i211; source: i210-reg 8.8.14.
     pub const LL_COUNTER: Field<u32, Self> = Field::new(0x1f, 16);
     /// Time left; drivers write it like ITR.
-    /**
- Bits 31:16; on 82575; source: linux igb\_main.c.*/
+    ///
+    /// Bits 31:16; on 82575; source: linux igb_main.c.
     pub const COUNTER: Field<u32, Self> = Field::new(0xffff, 16);
     /// Time left; 0 fires at once.
-    /**
- Bits 30:21; on i210, i211; source: i210-reg 8.8.14.*/
+    ///
+    /// Bits 30:21; on i210, i211; source: i210-reg 8.8.14.
     pub const MODERATION_COUNTER: Field<u32, Self> = Field::new(0x3ff, 21);
     /// Keeps the counters at this write.
-    /**
- Bit 31; on 82576, 82580, i350, i354, i210, i211; source: linux e1000\_defines.h.*/
+    ///
+    /// Bit 31; on 82576, 82580, i350, i354, i210, i211; source: linux e1000_defines.h.
     pub const CNT_IGNR: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -1002,10 +1002,10 @@ impl EITR {
     }
 }
 /// Vectors of queues. 82576: receive n, transmit n, receive n+8, transmit n+8; later: receive 2n, transmit 2n, receive 2n+1, transmit 2n+1.
-/**
- - [0..=7] at `0x01700` + 0x4·n (82576); [0..=3] at `0x01700` + 0x4·n (82580, i350, i354); [0..=1] at `0x01700` + 0x4·n (i210); [0..=0] at `0x01700` + 0x4·n (i211); read and write.*/
+///
+/// - [0..=7] at `0x01700` + 0x4·n (82576); [0..=3] at `0x01700` + 0x4·n (82580, i350, i354); [0..=1] at `0x01700` + 0x4·n (i210); [0..=0] at `0x01700` + 0x4·n (i211); read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.8.15; linux e1000\_regs.h; qemu igb\_core.c.
+/// - Source: ds-i210 8.8.15; linux e1000_regs.h; qemu igb_core.c.
 #[derive(Debug, Clone, Copy)]
 pub struct IVAR(());
 impl RegisterLongName for IVAR {}
@@ -1017,36 +1017,36 @@ impl Write for IVAR {}
 impl Modify for IVAR {}
 impl IVAR {
     /// First vector (bits 2:0 on the I210).
-    /**
- Bits 4:0.*/
+    ///
+    /// Bits 4:0.
     pub const INT_ALLOC0: Field<u32, Self> = Field::new(0x1f, 0);
     /// First entry is valid.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const INT_ALLOC0_VAL: Field<u32, Self> = Field::new(0x1, 7);
     /// Second vector.
-    /**
- Bits 12:8.*/
+    ///
+    /// Bits 12:8.
     pub const INT_ALLOC1: Field<u32, Self> = Field::new(0x1f, 8);
     /// Second entry is valid.
-    /**
- Bit 15.*/
+    ///
+    /// Bit 15.
     pub const INT_ALLOC1_VAL: Field<u32, Self> = Field::new(0x1, 15);
     /// Third vector.
-    /**
- Bits 20:16.*/
+    ///
+    /// Bits 20:16.
     pub const INT_ALLOC2: Field<u32, Self> = Field::new(0x1f, 16);
     /// Third entry is valid.
-    /**
- Bit 23.*/
+    ///
+    /// Bit 23.
     pub const INT_ALLOC2_VAL: Field<u32, Self> = Field::new(0x1, 23);
     /// Fourth vector.
-    /**
- Bits 28:24.*/
+    ///
+    /// Bits 28:24.
     pub const INT_ALLOC3: Field<u32, Self> = Field::new(0x1f, 24);
     /// Fourth entry is valid.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const INT_ALLOC3_VAL: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -1081,10 +1081,10 @@ impl IVAR {
     }
 }
 /// Vectors of the TCP timer and of all causes in ICR.
-/**
- - `0x01740`; read and write.*/
+///
+/// - `0x01740`; read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.8.16; linux igb\_main.c; qemu igb\_core.c.
+/// - Source: ds-i210 8.8.16; linux igb_main.c; qemu igb_core.c.
 #[derive(Debug, Clone, Copy)]
 pub struct IVAR_MISC(());
 impl RegisterLongName for IVAR_MISC {}
@@ -1096,20 +1096,20 @@ impl Write for IVAR_MISC {}
 impl Modify for IVAR_MISC {}
 impl IVAR_MISC {
     /// TCP timer's vector.
-    /**
- Bits 4:0.*/
+    ///
+    /// Bits 4:0.
     pub const INT_ALLOC8: Field<u32, Self> = Field::new(0x1f, 0);
     /// TCP timer's entry is valid.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const INT_ALLOC8_VAL: Field<u32, Self> = Field::new(0x1, 7);
     /// Other causes' vector.
-    /**
- Bits 12:8.*/
+    ///
+    /// Bits 12:8.
     pub const INT_ALLOC9: Field<u32, Self> = Field::new(0x1f, 8);
     /// Other causes' entry is valid.
-    /**
- Bit 15.*/
+    ///
+    /// Bit 15.
     pub const INT_ALLOC9_VAL: Field<u32, Self> = Field::new(0x1, 15);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -1126,10 +1126,10 @@ impl IVAR_MISC {
     }
 }
 /// Clears MSI-X pending bits.
-/**
- - `0x05b68`; writing 1 clears.*/
+///
+/// - `0x05b68`; writing 1 clears.
 /// - On all chips.
-/// - Source: ds-i210 8.9.6; dpdk e1000\_regs.h.
+/// - Source: ds-i210 8.9.6; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PBACL(());
 impl RegisterLongName for PBACL {}
@@ -1141,8 +1141,8 @@ impl Read for PBACL {}
 impl WriteClear for PBACL {}
 impl PBACL {
     /// One bit per vector.
-    /**
- Bits 4:0; on i210, i211; source: ds-i210 8.9.6.*/
+    ///
+    /// Bits 4:0; on i210, i211; source: ds-i210 8.9.6.
     pub const PENBIT: Field<u32, Self> = Field::new(0x1f, 0);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5b68;

@@ -10,10 +10,10 @@ use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
 /// Manageability control; the host cannot write it on the I210.
-/**
- - `0x05820`; read and write.*/
+///
+/// - `0x05820`; read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.22.5; i210-reg 8.22; linux e1000\_defines.h.
+/// - Source: ds-i210 8.22.5; i210-reg 8.22; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MANC(());
 impl RegisterLongName for MANC {}
@@ -28,87 +28,87 @@ impl Modify for MANC {}
 impl WriteClear for MANC {}
 impl MANC {
     /// SMBus on.
-    /**
- Bit 0, read only; on 82575, 82576, 82580, i350, i354; source: linux e1000\_defines.h.*/
+    ///
+    /// Bit 0, read only; on 82575, 82576, 82580, i350, i354; source: linux e1000_defines.h.
     pub const SMBUS_EN: Field<u32, Self> = Field::new(0x1, 0);
     /// Drops EtherType 0x8808.
-    /**
- Bit 0; on i210, i211.*/
+    ///
+    /// Bit 0; on i210, i211.
     pub const FC_DISCARD: Field<u32, Self> = Field::new(0x1, 0);
     /// ASF on.
-    /**
- Bit 1, read only; on 82575, 82576, 82580, i350, i354; source: linux e1000\_defines.h.*/
+    ///
+    /// Bit 1, read only; on 82575, 82576, 82580, i350, i354; source: linux e1000_defines.h.
     pub const ASF_EN: Field<u32, Self> = Field::new(0x1, 1);
     /// Drops EtherType 0x88F8.
-    /**
- Bit 1; on i210, i211.*/
+    ///
+    /// Bit 1; on i210, i211.
     pub const NCSI_DISCARD: Field<u32, Self> = Field::new(0x1, 1);
     /// ARP filtering.
-    /**
- Bit 13; on 82575, 82576, 82580, i350, i354; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 13; on 82575, 82576, 82580, i350, i354; source: dpdk e1000_defines.h.
     pub const ARP_EN: Field<u32, Self> = Field::new(0x1, 13);
     /// Firmware was reset.
-    /**
- Bit 14, writing 1 clears; on i210, i211.*/
+    ///
+    /// Bit 14, writing 1 clears; on i210, i211.
     pub const FW_RESET: Field<u32, Self> = Field::new(0x1, 14);
     /// The host is isolated: its writes are ignored.
-    /**
- Bit 15, read only; on i210, i211.*/
+    ///
+    /// Bit 15, read only; on i210, i211.
     pub const TCO_ISOLATE: Field<u32, Self> = Field::new(0x1, 15);
     /// Reset by management.
-    /**
- Bit 16, read only; on i210, i211; source: i210-reg 8.22.*/
+    ///
+    /// Bit 16, read only; on i210, i211; source: i210-reg 8.22.
     pub const TCO_RESET: Field<u32, Self> = Field::new(0x1, 16);
     /// Management receives.
-    /**
- Bit 17.*/
+    ///
+    /// Bit 17.
     pub const RCV_TCO_EN: Field<u32, Self> = Field::new(0x1, 17);
     /// The PHY must not be reset or change power, so that management keeps its link.
-    /**
- Bit 18.*/
+    ///
+    /// Bit 18.
     pub const BLK_PHY_RST: Field<u32, Self> = Field::new(0x1, 18);
     /// Filters by MAC address.
-    /**
- Bit 20; on 82575, 82576, 82580, i350, i354; source: linux e1000\_defines.h.*/
+    ///
+    /// Bit 20; on 82575, 82576, 82580, i350, i354; source: linux e1000_defines.h.
     pub const EN_MAC_ADDR_FILTER: Field<u32, Self> = Field::new(0x1, 20);
     /// Management's packets go to the host as well.
-    /**
- Bit 21; on 82575, 82576, 82580, i350, i354; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 21; on 82575, 82576, 82580, i350, i354; source: dpdk e1000_defines.h.
     pub const EN_MNG2HOST: Field<u32, Self> = Field::new(0x1, 21);
     /// Only packets with a good checksum.
-    /**
- Bit 23; on i210, i211.*/
+    ///
+    /// Bit 23; on i210, i211.
     pub const EN_XSUM_FILTER: Field<u32, Self> = Field::new(0x1, 23);
     /// The last filter holds four IPv4 addresses.
-    /**
- Bit 24; on i210, i211.*/
+    ///
+    /// Bit 24; on i210, i211.
     pub const EN_IPV4_FILTER: Field<u32, Self> = Field::new(0x1, 24);
-    /// Obeys NET\_TYPE.
-    /**
- Bit 25; on i210, i211.*/
+    /// Obeys NET_TYPE.
+    ///
+    /// Bit 25; on i210, i211.
     pub const FIXED_NET_TYPE: Field<u32, Self> = Field::new(0x1, 25);
     /// Only tagged packets.
-    /**
- Bit 26; on i210, i211.*/
+    ///
+    /// Bit 26; on i210, i211.
     pub const NET_TYPE: Field<u32, Self> = Field::new(0x1, 26);
     /// The management controller may talk to the host.
-    /**
- Bit 28; on i350, i354, i210, i211; source: linux e1000\_defines.h; i210-reg 8.22.*/
+    ///
+    /// Bit 28; on i350, i354, i210, i211; source: linux e1000_defines.h; i210-reg 8.22.
     pub const EN_BMC2OS: Field<u32, Self> = Field::new(0x1, 28);
     /// The management controller may talk to the network.
-    /**
- Bit 29; on i210, i211.*/
+    ///
+    /// Bit 29; on i210, i211.
     pub const EN_BMC2NET: Field<u32, Self> = Field::new(0x1, 29);
     /// Proxying in D3 is supported.
-    /**
- Bit 30; on i210, i211.*/
+    ///
+    /// Bit 30; on i210, i211.
     pub const MPROXYE: Field<u32, Self> = Field::new(0x1, 30);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5820;
 }
 /// VLAN tags of management.
-/**
- - [0..=7] at `0x05010` + 0x4·n; read only.*/
+///
+/// - [0..=7] at `0x05010` + 0x4·n; read only.
 /// - On all chips.
 /// - Source: sdm-82575 14.7.1; i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -120,8 +120,8 @@ impl Register for MAVTV {
 impl Read for MAVTV {}
 impl MAVTV {
     /// VLAN ID.
-    /**
- Bits 11:0.*/
+    ///
+    /// Bits 11:0.
     pub const VID: Field<u32, Self> = Field::new(0xfff, 0);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -143,8 +143,8 @@ impl MAVTV {
     }
 }
 /// UDP and TCP ports of management.
-/**
- - [0..=7] at `0x05030` + 0x4·n; read only.*/
+///
+/// - [0..=7] at `0x05030` + 0x4·n; read only.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -170,8 +170,8 @@ impl MFUTP {
     }
 }
 /// EtherTypes of management.
-/**
- - [0..=3] at `0x05060` + 0x4·n; read only.*/
+///
+/// - [0..=3] at `0x05060` + 0x4·n; read only.
 /// - On i210, i211.
 /// - Source: ds-i210 8.22.4.
 #[derive(Debug, Clone, Copy)]
@@ -183,12 +183,12 @@ impl Register for METF {
 impl Read for METF {}
 impl METF {
     /// EtherType.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const METF: Field<u32, Self> = Field::new(0xffff, 0);
     /// Blocks rather than forwards.
-    /**
- Bit 30.*/
+    ///
+    /// Bit 30.
     pub const POLARITY: Field<u32, Self> = Field::new(0x1, 30);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -205,10 +205,10 @@ impl METF {
     }
 }
 /// Which management packets go to the host.
-/**
- - `0x05860`; read and write.*/
+///
+/// - `0x05860`; read and write.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: dpdk e1000\_regs.h.
+/// - Source: dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MANC2H(());
 impl RegisterLongName for MANC2H {}
@@ -231,8 +231,8 @@ impl MANC2H {
     }
 }
 /// Decision filters whose packets are withheld from the host.
-/**
- - `0x05864`; read only.*/
+///
+/// - `0x05864`; read only.
 /// - On i210, i211.
 /// - Source: ds-i210 8.22.6.
 #[derive(Debug, Clone, Copy)]
@@ -253,8 +253,8 @@ impl MNGONLY {
     }
 }
 /// Special filter modifiers.
-/**
- - `0x05870`; read only.*/
+///
+/// - `0x05870`; read only.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -275,10 +275,10 @@ impl MSFM {
     }
 }
 /// Decision filters.
-/**
- - [0..=7] at `0x05890` + 0x4·n; read only.*/
+///
+/// - [0..=7] at `0x05890` + 0x4·n; read only.
 /// - On all chips.
-/// - Source: ds-i210 8.22.7; dpdk e1000\_regs.h.
+/// - Source: ds-i210 8.22.7; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MDEF(());
 impl RegisterLongName for MDEF {}
@@ -288,24 +288,24 @@ impl Register for MDEF {
 impl Read for MDEF {}
 impl MDEF {
     /// MAC addresses.
-    /**
- Bits 3:0; on i210, i211.*/
+    ///
+    /// Bits 3:0; on i210, i211.
     pub const L2_EXACT: Field<u32, Self> = Field::new(0xf, 0);
     /// VLAN tags.
-    /**
- Bits 12:5; on i210, i211.*/
+    ///
+    /// Bits 12:5; on i210, i211.
     pub const VLAN: Field<u32, Self> = Field::new(0xff, 5);
     /// IP addresses.
-    /**
- Bits 20:13; on i210, i211.*/
+    ///
+    /// Bits 20:13; on i210, i211.
     pub const IP: Field<u32, Self> = Field::new(0xff, 13);
     /// Broadcast is required.
-    /**
- Bit 25; on i210, i211.*/
+    ///
+    /// Bit 25; on i210, i211.
     pub const BROADCAST: Field<u32, Self> = Field::new(0x1, 25);
     /// Ports and protocols.
-    /**
- Bits 31:27; on i210, i211.*/
+    ///
+    /// Bits 31:27; on i210, i211.
     pub const L3L4: Field<u32, Self> = Field::new(0x1f, 27);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -327,8 +327,8 @@ impl MDEF {
     }
 }
 /// IP addresses of management.
-/**
- - [0..=15] at `0x058b0` + 0x4·n; read only.*/
+///
+/// - [0..=15] at `0x058b0` + 0x4·n; read only.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -354,8 +354,8 @@ impl MIPAF {
     }
 }
 /// MAC addresses of management, low 32 bits.
-/**
- - [0..=3] at `0x05910` + 0x8·n; read only.*/
+///
+/// - [0..=3] at `0x05910` + 0x8·n; read only.
 /// - On all chips.
 /// - Source: sdm-82575 14.7.8; i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -386,8 +386,8 @@ impl MMAL {
     }
 }
 /// MAC addresses of management, high 16 bits.
-/**
- - [0..=3] at `0x05914` + 0x8·n; read only.*/
+///
+/// - [0..=3] at `0x05914` + 0x8·n; read only.
 /// - On all chips.
 /// - Source: sdm-82575 14.7.9; i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -399,8 +399,8 @@ impl Register for MMAH {
 impl Read for MMAH {}
 impl MMAH {
     /// Address bits 47:32.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const MMAH: Field<u32, Self> = Field::new(0xffff, 0);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -422,8 +422,8 @@ impl MMAH {
     }
 }
 /// Decision filters, extended.
-/**
- - [0..=7] at `0x05930` + 0x4·n; read only.*/
+///
+/// - [0..=7] at `0x05930` + 0x4·n; read only.
 /// - On i210, i211.
 /// - Source: i210-summary; ds-i210 p707.
 #[derive(Debug, Clone, Copy)]
@@ -435,32 +435,32 @@ impl Register for MDEF_EXT {
 impl Read for MDEF_EXT {}
 impl MDEF_EXT {
     /// Ports.
-    /**
- Bits 23:16.*/
+    ///
+    /// Bits 23:16.
     pub const FLEX_PORT: Field<u32, Self> = Field::new(0xff, 16);
     /// The flexible filter in FTFT.
-    /**
- Bit 24.*/
+    ///
+    /// Bit 24.
     pub const FLEX_TCO: Field<u32, Self> = Field::new(0x1, 24);
     /// Neighbour solicitation.
-    /**
- Bit 25.*/
+    ///
+    /// Bit 25.
     pub const ND_135: Field<u32, Self> = Field::new(0x1, 25);
     /// Neighbour advertisement.
-    /**
- Bit 26.*/
+    ///
+    /// Bit 26.
     pub const ND_136: Field<u32, Self> = Field::new(0x1, 26);
     /// Redirect.
-    /**
- Bit 27.*/
+    ///
+    /// Bit 27.
     pub const ND_137: Field<u32, Self> = Field::new(0x1, 27);
     /// ICMP.
-    /**
- Bit 28.*/
+    ///
+    /// Bit 28.
     pub const ICMP: Field<u32, Self> = Field::new(0x1, 28);
     /// Multicast listener discovery.
-    /**
- Bit 29.*/
+    ///
+    /// Bit 29.
     pub const MLD: Field<u32, Self> = Field::new(0x1, 29);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -477,10 +477,10 @@ impl MDEF_EXT {
     }
 }
 /// Command buffer to the firmware.
-/**
- - [0..=447] at `0x08800` + 0x4·n; read and write.*/
+///
+/// - [0..=447] at `0x08800` + 0x4·n; read and write.
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 10.8.2; dpdk e1000\_regs.h.
+/// - Source: ds-i210 10.8.2; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct HOST_IF(());
 impl RegisterLongName for HOST_IF {}
@@ -505,9 +505,9 @@ impl HOST_IF {
         }
     }
 }
-/// Host interface control; lock SW\_FW\_SYNC.SW\_MNG first.
-/**
- - `0x08f00`; read and write.*/
+/// Host interface control; lock SW_FW_SYNC.SW_MNG first.
+///
+/// - `0x08f00`; read and write.
 /// - On i350, i354, i210, i211.
 /// - Source: ds-i210 8.23.2; i210-reg 8.23.
 #[derive(Debug, Clone, Copy)]
@@ -521,28 +521,28 @@ impl Write for HICR {}
 impl Modify for HICR {}
 impl HICR {
     /// The interface is offered.
-    /**
- Bit 0, read only.*/
+    ///
+    /// Bit 0, read only.
     pub const EN: Field<u32, Self> = Field::new(0x1, 0);
     /// Set by the driver with a command, cleared by the firmware when done.
-    /**
- Bit 1.*/
+    ///
+    /// Bit 1.
     pub const C: Field<u32, Self> = Field::new(0x1, 1);
     /// The last command's status is valid.
-    /**
- Bit 2, read only.*/
+    ///
+    /// Bit 2, read only.
     pub const SV: Field<u32, Self> = Field::new(0x1, 2);
     /// Firmware may be reset.
-    /**
- Bit 6; source: i210-reg 8.23.*/
+    ///
+    /// Bit 6; source: i210-reg 8.23.
     pub const FWR_EN: Field<u32, Self> = Field::new(0x1, 6);
     /// Resets the firmware.
-    /**
- Bit 7; source: i210-reg 8.23.*/
+    ///
+    /// Bit 7; source: i210-reg 8.23.
     pub const FWR: Field<u32, Self> = Field::new(0x1, 7);
     /// Uses HIBBA.
-    /**
- Bit 9; source: i210-reg 8.23.*/
+    ///
+    /// Bit 9; source: i210-reg 8.23.
     pub const MEMORY_BASE_EN: Field<u32, Self> = Field::new(0x1, 9);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -554,10 +554,10 @@ impl HICR {
     }
 }
 /// Firmware status.
-/**
- - `0x08f0c`; read and write.*/
+///
+/// - `0x08f0c`; read and write.
 /// - On i350, i354, i210, i211.
-/// - Source: dpdk e1000\_regs.h; i210-reg.
+/// - Source: dpdk e1000_regs.h; i210-reg.
 #[derive(Debug, Clone, Copy)]
 pub struct FWSTS(());
 impl RegisterLongName for FWSTS {}
@@ -578,8 +578,8 @@ impl FWSTS {
     }
 }
 /// Host interface buffer base address.
-/**
- - `0x08f40`; read and write.*/
+///
+/// - `0x08f40`; read and write.
 /// - On i210, i211.
 /// - Source: i210-reg 8.23; i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -593,8 +593,8 @@ impl Write for HIBBA {}
 impl Modify for HIBBA {}
 impl HIBBA {
     /// Base address.
-    /**
- Bits 19:0.*/
+    ///
+    /// Bits 19:0.
     pub const BA: Field<u32, Self> = Field::new(0xfffff, 0);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -606,8 +606,8 @@ impl HIBBA {
     }
 }
 /// Host interface buffer size.
-/**
- - `0x08f44`; read only.*/
+///
+/// - `0x08f44`; read only.
 /// - On i210, i211.
 /// - Source: i210-reg 8.23; i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -619,8 +619,8 @@ impl Register for HIBMAXOFF {
 impl Read for HIBMAXOFF {}
 impl HIBMAXOFF {
     /// Largest offset.
-    /**
- Bits 9:0.*/
+    ///
+    /// Bits 9:0.
     pub const MAXOFF: Field<u32, Self> = Field::new(0x3ff, 0);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -632,8 +632,8 @@ impl HIBMAXOFF {
     }
 }
 /// Flexible filter of management.
-/**
- - [0..=255] at `0x09400` + 0x4·n (82575, 82576, 82580, i350, i354); [0..=63] at `0x09400` + 0x4·n (i210, i211); read and write.*/
+///
+/// - [0..=255] at `0x09400` + 0x4·n (82575, 82576, 82580, i350, i354); [0..=63] at `0x09400` + 0x4·n (i210, i211); read and write.
 /// - On all chips.
 /// - Source: sdm-82575 14.7.10; ds-i210 8.22.12.
 #[derive(Debug, Clone, Copy)]
@@ -831,7 +831,7 @@ impl<B: Bus> Regs<B> {
             None => None,
         }
     }
-    /// [`HICR`]: Host interface control; lock SW\_FW\_SYNC.SW\_MNG first.
+    /// [`HICR`]: Host interface control; lock SW_FW_SYNC.SW_MNG first.
     ///
     /// `None` where this chip has none.
     #[inline]

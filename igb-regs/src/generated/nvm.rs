@@ -10,10 +10,10 @@ use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
 /// EEPROM and flash control.
-/**
- - `0x00010` (82575, 82576, 82580, i350, i354); `0x00010` (i210, i211); read and write.*/
+///
+/// - `0x00010` (82575, 82576, 82580, i350, i354); `0x00010` (i210, i211); read and write.
 /// - On all chips.
-/// - Source: dpdk e1000\_defines.h; linux e1000\_defines.h; sdm-82575 4.1.
+/// - Source: dpdk e1000_defines.h; linux e1000_defines.h; sdm-82575 4.1.
 #[derive(Debug, Clone, Copy)]
 pub struct EECD(());
 impl RegisterLongName for EECD {}
@@ -28,89 +28,89 @@ impl Modify for EECD {}
 impl WriteClear for EECD {}
 impl EECD {
     /// Serial clock, for bit banging.
-    /**
- Bit 0; on 82575, 82576, 82580, i350, i354.*/
+    ///
+    /// Bit 0; on 82575, 82576, 82580, i350, i354.
     pub const SK: Field<u32, Self> = Field::new(0x1, 0);
     /// Chip select.
-    /**
- Bit 1; on 82575, 82576, 82580, i350, i354.*/
+    ///
+    /// Bit 1; on 82575, 82576, 82580, i350, i354.
     pub const CS: Field<u32, Self> = Field::new(0x1, 1);
     /// Data to the EEPROM.
-    /**
- Bit 2; on 82575, 82576, 82580, i350, i354.*/
+    ///
+    /// Bit 2; on 82575, 82576, 82580, i350, i354.
     pub const DI: Field<u32, Self> = Field::new(0x1, 2);
     /// Data from the EEPROM.
-    /**
- Bit 3, read only; on 82575, 82576, 82580, i350, i354.*/
+    ///
+    /// Bit 3, read only; on 82575, 82576, 82580, i350, i354.
     pub const DO: Field<u32, Self> = Field::new(0x1, 3);
     /// Flash writes: 0 allows erasing, 2 forbids writing.
-    /**
- Bits 5:4; on 82575; source: sdm-82575 4.1.*/
+    ///
+    /// Bits 5:4; on 82575; source: sdm-82575 4.1.
     pub const FWE: Field<u32, Self> = Field::new(0x3, 4);
     /// Ask for bit banging.
-    /**
- Bit 6; on 82575, 82576, 82580, i350, i354.*/
+    ///
+    /// Bit 6; on 82575, 82576, 82580, i350, i354.
     pub const REQ: Field<u32, Self> = Field::new(0x1, 6);
     /// Bit banging is granted.
-    /**
- Bit 7, read only; on 82575, 82576, 82580, i350, i354.*/
+    ///
+    /// Bit 7, read only; on 82575, 82576, 82580, i350, i354.
     pub const GNT: Field<u32, Self> = Field::new(0x1, 7);
     /// An EEPROM or flash is present.
-    /**
- Bit 8, read only.*/
+    ///
+    /// Bit 8, read only.
     pub const PRES: Field<u32, Self> = Field::new(0x1, 8);
     /// The automatic load after reset is done.
-    /**
- Bit 9, read only.*/
+    ///
+    /// Bit 9, read only.
     pub const AUTO_RD: Field<u32, Self> = Field::new(0x1, 9);
     /// 16-bit rather than 8-bit SPI addresses.
-    /**
- Bit 10, read only; on 82575, 82576, 82580, i350, i354.*/
+    ///
+    /// Bit 10, read only; on 82575, 82576, 82580, i350, i354.
     pub const ADDR_BITS: Field<u32, Self> = Field::new(0x1, 10);
     /// Number of words is 1 shifted left by this value plus 6.
-    /**
- Bits 14:11, read only.*/
+    ///
+    /// Bits 14:11, read only.
     pub const SIZE_EX: Field<u32, Self> = Field::new(0xf, 11);
     /// Bit banging was blocked; must be cleared first.
-    /**
- Bit 15, writing 1 clears; on 82580; source: dpdk e1000\_nvm.c; intel-igb.*/
+    ///
+    /// Bit 15, writing 1 clears; on 82580; source: dpdk e1000_nvm.c; intel-igb.
     pub const BLOCKED: Field<u32, Self> = Field::new(0x1, 15);
     /// An operation was aborted.
-    /**
- Bit 16, read only; on i350, i354.*/
+    ///
+    /// Bit 16, read only; on i350, i354.
     pub const ABORT: Field<u32, Self> = Field::new(0x1, 16);
     /// A read timed out.
-    /**
- Bit 17, read only; on i350, i354.*/
+    ///
+    /// Bit 17, read only; on i350, i354.
     pub const TIMEOUT: Field<u32, Self> = Field::new(0x1, 17);
     /// Clears ABORT and TIMEOUT.
-    /**
- Bit 18, writing 1 starts, the hardware clears; on i350, i354.*/
+    ///
+    /// Bit 18, writing 1 starts, the hardware clears; on i350, i354.
     pub const ERROR_CLR: Field<u32, Self> = Field::new(0x1, 18);
     /// A flash is present.
-    /**
- Bit 19, read only; on i210, i211; source: linux; dpdk.*/
+    ///
+    /// Bit 19, read only; on i210, i211; source: linux; dpdk.
     pub const FLASH_DETECTED: Field<u32, Self> = Field::new(0x1, 19);
     /// Writes the shadow RAM to flash.
-    /**
- Bit 23, writing 1 starts, the hardware clears; on i210, i211; source: linux; dpdk.*/
+    ///
+    /// Bit 23, writing 1 starts, the hardware clears; on i210, i211; source: linux; dpdk.
     pub const FLUPD: Field<u32, Self> = Field::new(0x1, 23);
     /// The second configuration sector is the valid one.
-    /**
- Bit 25, read only; on i210, i211; source: dpdk.*/
+    ///
+    /// Bit 25, read only; on i210, i211; source: dpdk.
     pub const SEC1VAL: Field<u32, Self> = Field::new(0x1, 25);
     /// The update is done.
-    /**
- Bit 26, read only; on i210, i211; source: linux; dpdk.*/
+    ///
+    /// Bit 26, read only; on i210, i211; source: linux; dpdk.
     pub const FLUDONE: Field<u32, Self> = Field::new(0x1, 26);
     /// Byte offset.
     pub const OFFSET: u32 = 0x10;
 }
 /// Reads one NVM word.
-/**
- - `0x00014` (82575, 82576, 82580, i350, i354); `0x00014` (i210, i211); read and write.*/
+///
+/// - `0x00014` (82575, 82576, 82580, i350, i354); `0x00014` (i210, i211); read and write.
 /// - On all chips.
-/// - Source: i210-reg 8.4; sdm-82575 4.1; linux e1000\_nvm.c.
+/// - Source: i210-reg 8.4; sdm-82575 4.1; linux e1000_nvm.c.
 #[derive(Debug, Clone, Copy)]
 pub struct EERD(());
 impl RegisterLongName for EERD {}
@@ -123,29 +123,29 @@ impl Write for EERD {}
 impl Modify for EERD {}
 impl EERD {
     /// Starts the read.
-    /**
- Bit 0, a write starts something.*/
+    ///
+    /// Bit 0, a write starts something.
     pub const START: Field<u32, Self> = Field::new(0x1, 0);
     /// DATA is valid.
-    /**
- Bit 1, read only.*/
+    ///
+    /// Bit 1, read only.
     pub const DONE: Field<u32, Self> = Field::new(0x1, 1);
     /// Word address (bits 12:2 on the I210).
-    /**
- Bits 15:2.*/
+    ///
+    /// Bits 15:2.
     pub const ADDR: Field<u32, Self> = Field::new(0x3fff, 2);
     /// The word.
-    /**
- Bits 31:16, read only.*/
+    ///
+    /// Bits 31:16, read only.
     pub const DATA: Field<u32, Self> = Field::new(0xffff, 16);
     /// Byte offset.
     pub const OFFSET: u32 = 0x14;
 }
 /// Writes one NVM word.
-/**
- - `0x0102c`; read and write.*/
+///
+/// - `0x0102c`; read and write.
 /// - On 82575.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct EEWR(());
 impl RegisterLongName for EEWR {}
@@ -158,20 +158,20 @@ impl Write for EEWR {}
 impl Modify for EEWR {}
 impl EEWR {
     /// Starts the write.
-    /**
- Bit 0, a write starts something.*/
+    ///
+    /// Bit 0, a write starts something.
     pub const START: Field<u32, Self> = Field::new(0x1, 0);
     /// The write is done.
-    /**
- Bit 1, read only.*/
+    ///
+    /// Bit 1, read only.
     pub const DONE: Field<u32, Self> = Field::new(0x1, 1);
     /// Word address.
-    /**
- Bits 15:2.*/
+    ///
+    /// Bits 15:2.
     pub const ADDR: Field<u32, Self> = Field::new(0x3fff, 2);
     /// The word.
-    /**
- Bits 31:16.*/
+    ///
+    /// Bits 31:16.
     pub const DATA: Field<u32, Self> = Field::new(0xffff, 16);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -183,10 +183,10 @@ impl EEWR {
     }
 }
 /// Writes one word of the shadow RAM (the datasheet's EEWR).
-/**
- - `0x12018`; read and write.*/
+///
+/// - `0x12018`; read and write.
 /// - On i210, i211.
-/// - Source: linux e1000\_regs.h; i210-reg 8.4.
+/// - Source: linux e1000_regs.h; i210-reg 8.4.
 #[derive(Debug, Clone, Copy)]
 pub struct SRWR(());
 impl RegisterLongName for SRWR {}
@@ -199,20 +199,20 @@ impl Write for SRWR {}
 impl Modify for SRWR {}
 impl SRWR {
     /// Starts the write.
-    /**
- Bit 0, a write starts something.*/
+    ///
+    /// Bit 0, a write starts something.
     pub const START: Field<u32, Self> = Field::new(0x1, 0);
     /// The write is done.
-    /**
- Bit 1, read only.*/
+    ///
+    /// Bit 1, read only.
     pub const DONE: Field<u32, Self> = Field::new(0x1, 1);
     /// Word address.
-    /**
- Bits 12:2.*/
+    ///
+    /// Bits 12:2.
     pub const ADDR: Field<u32, Self> = Field::new(0x7ff, 2);
     /// The word.
-    /**
- Bits 31:16.*/
+    ///
+    /// Bits 31:16.
     pub const DATA: Field<u32, Self> = Field::new(0xffff, 16);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -224,10 +224,10 @@ impl SRWR {
     }
 }
 /// Flash access by bit banging.
-/**
- - `0x0001c` (82575, 82576, 82580, i350, i354); `0x1201c` (i210, i211); read and write.*/
+///
+/// - `0x0001c` (82575, 82576, 82580, i350, i354); `0x1201c` (i210, i211); read and write.
 /// - On all chips.
-/// - Source: dpdk e1000\_regs.h; sdm-82575 4.2.
+/// - Source: dpdk e1000_regs.h; sdm-82575 4.2.
 #[derive(Debug, Clone, Copy)]
 pub struct FLA(());
 impl RegisterLongName for FLA {}
@@ -248,10 +248,10 @@ impl FLA {
     }
 }
 /// Plays back an automatic load: word address shifted left by 4, data shifted left by 16.
-/**
- - `0x01024` (82575, 82576, 82580, i350, i354); `0x12024` (i210, i211); read and write.*/
+///
+/// - `0x01024` (82575, 82576, 82580, i350, i354); `0x12024` (i210, i211); read and write.
 /// - On all chips.
-/// - Source: dpdk e1000\_regs.h; linux e1000\_i210.c.
+/// - Source: dpdk e1000_regs.h; linux e1000_i210.c.
 #[derive(Debug, Clone, Copy)]
 pub struct EEARBC(());
 impl RegisterLongName for EEARBC {}
@@ -274,10 +274,10 @@ impl EEARBC {
     }
 }
 /// Manageability NVM control: tells when the PHY configuration is loaded.
-/**
- - `0x01010` (82575, 82576, 82580, i350, i354); `0x12030` (i210, i211); read and write.*/
+///
+/// - `0x01010` (82575, 82576, 82580, i350, i354); `0x12030` (i210, i211); read and write.
 /// - On all chips.
-/// - Source: linux e1000\_regs.h; dpdk e1000\_defines.h.
+/// - Source: linux e1000_regs.h; dpdk e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct EEMNGCTL(());
 impl RegisterLongName for EEMNGCTL {}
@@ -289,20 +289,20 @@ impl Write for EEMNGCTL {}
 impl Modify for EEMNGCTL {}
 impl EEMNGCTL {
     /// Port 0 is configured.
-    /**
- Bit 18, read only.*/
+    ///
+    /// Bit 18, read only.
     pub const CFG_DONE0: Field<u32, Self> = Field::new(0x1, 18);
     /// Port 1 is configured.
-    /**
- Bit 19, read only; on 82575, 82576, 82580, i350, i354.*/
+    ///
+    /// Bit 19, read only; on 82575, 82576, 82580, i350, i354.
     pub const CFG_DONE1: Field<u32, Self> = Field::new(0x1, 19);
     /// Port 2 is configured.
-    /**
- Bit 20, read only; on 82580, i350, i354.*/
+    ///
+    /// Bit 20, read only; on 82580, i350, i354.
     pub const CFG_DONE2: Field<u32, Self> = Field::new(0x1, 20);
     /// Port 3 is configured.
-    /**
- Bit 21, read only; on 82580, i350, i354.*/
+    ///
+    /// Bit 21, read only; on 82580, i350, i354.
     pub const CFG_DONE3: Field<u32, Self> = Field::new(0x1, 21);
     /// Byte offset on `chip`.
     #[inline]
@@ -316,8 +316,8 @@ impl EEMNGCTL {
     }
 }
 /// Flash mode.
-/**
- - `0x12000`; read only.*/
+///
+/// - `0x12000`; read only.
 /// - On i210, i211.
 /// - Source: i210-reg 8.4.
 #[derive(Debug, Clone, Copy)]
@@ -329,16 +329,16 @@ impl Register for FLASHMODE {
 impl Read for FLASHMODE {}
 impl FLASHMODE {
     /// Reads use the opcode in FLASHOP.FASTREADOP.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const FAST_READ: Field<u32, Self> = Field::new(0x1, 0);
     /// Dummy bytes after the address.
-    /**
- Bits 2:1.*/
+    ///
+    /// Bits 2:1.
     pub const DUMMIES: Field<u32, Self> = Field::new(0x3, 1);
     /// Flash clock.
-    /**
- Bits 4:3.*/
+    ///
+    /// Bits 4:3.
     pub const SPEED: Field<u32, Self> = Field::new(0x3, 3);
     /// `SPEED` = 0.
     pub const SPEED_MHZ15: FieldValue<u32, Self> = FieldValue::<
@@ -356,8 +356,8 @@ impl FLASHMODE {
         Self,
     >::new(0x3, 3, 2);
     /// One byte per program operation.
-    /**
- Bit 6.*/
+    ///
+    /// Bit 6.
     pub const SST: Field<u32, Self> = Field::new(0x1, 6);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -369,8 +369,8 @@ impl FLASHMODE {
     }
 }
 /// Flash access timing.
-/**
- - `0x12004`; read only.*/
+///
+/// - `0x12004`; read only.
 /// - On i210, i211.
 /// - Source: i210-reg 8.4.
 #[derive(Debug, Clone, Copy)]
@@ -391,10 +391,10 @@ impl FLASHTIME {
     }
 }
 /// Manageability flash burst control; absent from the datasheet's summary.
-/**
- - `0x12038`; read and write.*/
+///
+/// - `0x12038`; read and write.
 /// - On i210, i211.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct FLMNGCTL(());
 impl RegisterLongName for FLMNGCTL {}
@@ -415,10 +415,10 @@ impl FLMNGCTL {
     }
 }
 /// Manageability flash burst data; absent from the datasheet's summary.
-/**
- - `0x1203c`; read and write.*/
+///
+/// - `0x1203c`; read and write.
 /// - On i210, i211.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct FLMNGDATA(());
 impl RegisterLongName for FLMNGDATA {}
@@ -439,10 +439,10 @@ impl FLMNGDATA {
     }
 }
 /// Manageability flash burst count; absent from the datasheet's summary.
-/**
- - `0x12040`; read and write.*/
+///
+/// - `0x12040`; read and write.
 /// - On i210, i211.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct FLMNGCNT(());
 impl RegisterLongName for FLMNGCNT {}
@@ -463,8 +463,8 @@ impl FLMNGCNT {
     }
 }
 /// Software's flash burst: address and command.
-/**
- - `0x12048`; read and write.*/
+///
+/// - `0x12048`; read and write.
 /// - On i210, i211.
 /// - Source: i210-reg 8.4; ds-i210 p66.
 #[derive(Debug, Clone, Copy)]
@@ -478,12 +478,12 @@ impl Write for FLSWCTL {}
 impl Modify for FLSWCTL {}
 impl FLSWCTL {
     /// Byte address.
-    /**
- Bits 23:0.*/
+    ///
+    /// Bits 23:0.
     pub const ADDR: Field<u32, Self> = Field::new(0xffffff, 0);
     /// Command.
-    /**
- Bits 27:24.*/
+    ///
+    /// Bits 27:24.
     pub const CMD: Field<u32, Self> = Field::new(0xf, 24);
     /// `CMD` = 0.
     pub const CMD_READ: FieldValue<u32, Self> = FieldValue::<u32, Self>::new(0xf, 24, 0);
@@ -523,20 +523,20 @@ impl FLSWCTL {
         Self,
     >::new(0xf, 24, 8);
     /// The last command was valid.
-    /**
- Bit 28, read only.*/
+    ///
+    /// Bit 28, read only.
     pub const CMDV: Field<u32, Self> = Field::new(0x1, 28);
     /// The flash is busy.
-    /**
- Bit 29, read only.*/
+    ///
+    /// Bit 29, read only.
     pub const FLBUSY: Field<u32, Self> = Field::new(0x1, 29);
     /// One transaction is done.
-    /**
- Bit 30, read only.*/
+    ///
+    /// Bit 30, read only.
     pub const DONE: Field<u32, Self> = Field::new(0x1, 30);
     /// The whole burst is done.
-    /**
- Bit 31, read only.*/
+    ///
+    /// Bit 31, read only.
     pub const GLDONE: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -548,8 +548,8 @@ impl FLSWCTL {
     }
 }
 /// Software's flash burst data; reading it clears FLSWCTL.DONE.
-/**
- - `0x1204c`; read and write.*/
+///
+/// - `0x1204c`; read and write.
 /// - On i210, i211.
 /// - Source: i210-reg 8.4; ds-i210 p69.
 #[derive(Debug, Clone, Copy)]
@@ -572,8 +572,8 @@ impl FLSWDATA {
     }
 }
 /// Software's flash burst byte count.
-/**
- - `0x12050`; read and write.*/
+///
+/// - `0x12050`; read and write.
 /// - On i210, i211.
 /// - Source: i210-reg 8.4; ds-i210 p69.
 #[derive(Debug, Clone, Copy)]
@@ -596,8 +596,8 @@ impl FLSWCNT {
     }
 }
 /// Flash opcodes.
-/**
- - `0x12054`; read only.*/
+///
+/// - `0x12054`; read only.
 /// - On i210, i211.
 /// - Source: i210-reg 8.4.
 #[derive(Debug, Clone, Copy)]
@@ -609,20 +609,20 @@ impl Register for FLASHOP {
 impl Read for FLASHOP {}
 impl FLASHOP {
     /// Erase.
-    /**
- Bits 7:0.*/
+    ///
+    /// Bits 7:0.
     pub const ERASEOP: Field<u32, Self> = Field::new(0xff, 0);
     /// Suspend.
-    /**
- Bits 15:8.*/
+    ///
+    /// Bits 15:8.
     pub const SUSPENDOP: Field<u32, Self> = Field::new(0xff, 8);
     /// Resume.
-    /**
- Bits 23:16.*/
+    ///
+    /// Bits 23:16.
     pub const RESUMEOP: Field<u32, Self> = Field::new(0xff, 16);
     /// Fast read.
-    /**
- Bits 31:24.*/
+    ///
+    /// Bits 31:24.
     pub const FASTREADOP: Field<u32, Self> = Field::new(0xff, 24);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -634,8 +634,8 @@ impl FLASHOP {
     }
 }
 /// General purpose flash opcodes.
-/**
- - `0x12058`; read only.*/
+///
+/// - `0x12058`; read only.
 /// - On i210, i211.
 /// - Source: i210-reg 8.4.
 #[derive(Debug, Clone, Copy)]
@@ -656,8 +656,8 @@ impl FLASHGOP {
     }
 }
 /// Start of the secured flash block.
-/**
- - `0x12100`; read only.*/
+///
+/// - `0x12100`; read only.
 /// - On i210, i211.
 /// - Source: i210-reg 8.4.
 #[derive(Debug, Clone, Copy)]
@@ -678,8 +678,8 @@ impl FLBLKBASE {
     }
 }
 /// End of the secured flash block.
-/**
- - `0x12104`; read only.*/
+///
+/// - `0x12104`; read only.
 /// - On i210, i211.
 /// - Source: i210-reg 8.4.
 #[derive(Debug, Clone, Copy)]
@@ -700,8 +700,8 @@ impl FLBLKEND {
     }
 }
 /// Firmware image update.
-/**
- - `0x12108`; read and write.*/
+///
+/// - `0x12108`; read and write.
 /// - On i210, i211.
 /// - Source: i210-reg 8.4; ds-i210 p74.
 #[derive(Debug, Clone, Copy)]
@@ -724,8 +724,8 @@ impl FLFWUPDATE {
     }
 }
 /// Start of the read-only part of the shadow RAM.
-/**
- - `0x1210c`; read only.*/
+///
+/// - `0x1210c`; read only.
 /// - On i210, i211.
 /// - Source: i210-reg 8.4; ds-i210 p58.
 #[derive(Debug, Clone, Copy)]
@@ -746,8 +746,8 @@ impl EEBLKBASE {
     }
 }
 /// End of the read-only part of the shadow RAM.
-/**
- - `0x12110`; read only.*/
+///
+/// - `0x12110`; read only.
 /// - On i210, i211.
 /// - Source: i210-reg 8.4; ds-i210 p58.
 #[derive(Debug, Clone, Copy)]
@@ -768,10 +768,10 @@ impl EEBLKEND {
     }
 }
 /// iNVM: 64 words of which bits only go from 0 to 1.
-/**
- - [0..=63] at `0x12120` + 0x4·n; writing 1 sets.*/
+///
+/// - [0..=63] at `0x12120` + 0x4·n; writing 1 sets.
 /// - On i210, i211.
-/// - Source: i210-summary; ds-i210 3.4; linux e1000\_regs.h.
+/// - Source: i210-summary; ds-i210 3.4; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct INVM_DATA(());
 impl RegisterLongName for INVM_DATA {}
@@ -796,8 +796,8 @@ impl INVM_DATA {
     }
 }
 /// Locks one 64-bit line of the iNVM for ever.
-/**
- - [0..=31] at `0x12220` + 0x4·n; writing 1 sets.*/
+///
+/// - [0..=31] at `0x12220` + 0x4·n; writing 1 sets.
 /// - On i210, i211.
 /// - Source: i210-summary; ds-i210 3.4.
 #[derive(Debug, Clone, Copy)]
@@ -824,8 +824,8 @@ impl INVM_LOCK {
     }
 }
 /// Takes the unlock code before writes to the iNVM; 0 when finished.
-/**
- - `0x12324`; read and write.*/
+///
+/// - `0x12324`; read and write.
 /// - On i210, i211.
 /// - Source: i210-summary; ds-i210 3.4.
 #[derive(Debug, Clone, Copy)]
@@ -848,10 +848,10 @@ impl INVM_PROTECT {
     }
 }
 /// Software semaphore.
-/**
- - `0x05b50`; read and write.*/
+///
+/// - `0x05b50`; read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.7.1; sdm-82575 14.8; linux e1000\_defines.h.
+/// - Source: ds-i210 8.7.1; sdm-82575 14.8; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct SWSM(());
 impl RegisterLongName for SWSM {}
@@ -862,23 +862,23 @@ impl ReadSet for SWSM {}
 impl Write for SWSM {}
 impl SWSM {
     /// Lock between drivers: reading 0 takes it, writing 0 frees it.
-    /**
- Bit 0, a read sets it.*/
+    ///
+    /// Bit 0, a read sets it.
     pub const SMBI: Field<u32, Self> = Field::new(0x1, 0);
-    /// Lock between software and firmware: write 1, read back; guards SW\_FW\_SYNC.
-    /**
- Bit 1.*/
+    /// Lock between software and firmware: write 1, read back; guards SW_FW_SYNC.
+    ///
+    /// Bit 1.
     pub const SWESMBI: Field<u32, Self> = Field::new(0x1, 1);
     /// Driver loaded.
-    /**
- Bit 3; on 82575, 82576; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 3; on 82575, 82576; source: dpdk e1000_defines.h.
     pub const DRV_LOAD: Field<u32, Self> = Field::new(0x1, 3);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5b50;
 }
 /// Firmware semaphore and state.
-/**
- - `0x05b54`; read only.*/
+///
+/// - `0x05b54`; read only.
 /// - On all chips.
 /// - Source: ds-i210 8.7.2; sdm-82575 14.8.
 #[derive(Debug, Clone, Copy)]
@@ -889,13 +889,13 @@ impl Register for FWSM {
 }
 impl Read for FWSM {}
 impl FWSM {
-    /// Firmware holds SW\_FW\_SYNC.
-    /**
- Bit 0.*/
+    /// Firmware holds SW_FW_SYNC.
+    ///
+    /// Bit 0.
     pub const EEP_FW_SEMAPHORE: Field<u32, Self> = Field::new(0x1, 0);
     /// Firmware mode; 1 is ASF, or proxying on the I210.
-    /**
- Bits 3:1; source: ds-i210 8.7.2; linux e1000\_mac.h.*/
+    ///
+    /// Bits 3:1; source: ds-i210 8.7.2; linux e1000_mac.h.
     pub const FW_MODE: Field<u32, Self> = Field::new(0x7, 1);
     /// `FW_MODE` = 0.
     pub const FW_MODE_NONE: FieldValue<u32, Self> = FieldValue::<
@@ -923,41 +923,41 @@ impl FWSM {
         Self,
     >::new(0x7, 1, 4);
     /// Firmware has loaded its flash sections again.
-    /**
- Bit 6; on i210, i211.*/
+    ///
+    /// Bit 6; on i210, i211.
     pub const EEP_RELOAD_IND: Field<u32, Self> = Field::new(0x1, 6);
-    /// Firmware is ready and FW\_MODE is valid.
-    /**
- Bit 15; source: ds-i210 8.7.2; dpdk e1000\_manage.h.*/
+    /// Firmware is ready and FW_MODE is valid.
+    ///
+    /// Bit 15; source: ds-i210 8.7.2; dpdk e1000_manage.h.
     pub const FW_VALID: Field<u32, Self> = Field::new(0x1, 15);
     /// Firmware resets; stops at 7.
-    /**
- Bits 18:16; on i210, i211.*/
+    ///
+    /// Bits 18:16; on i210, i211.
     pub const RESET_CNT: Field<u32, Self> = Field::new(0x7, 16);
     /// Firmware error code.
-    /**
- Bits 24:19; on i210, i211; source: i210-reg 8.7.2.*/
+    ///
+    /// Bits 24:19; on i210, i211; source: i210-reg 8.7.2.
     pub const EXT_ERR_IND: Field<u32, Self> = Field::new(0x3f, 19);
     /// PCIe configuration error.
-    /**
- Bit 25; on i210, i211; source: i210-reg 8.7.2.*/
+    ///
+    /// Bit 25; on i210, i211; source: i210-reg 8.7.2.
     pub const PCIE_CONFIG_ERR_IND: Field<u32, Self> = Field::new(0x1, 25);
     /// PHY or SerDes configuration error.
-    /**
- Bit 26; on i210, i211; source: i210-reg 8.7.2.*/
+    ///
+    /// Bit 26; on i210, i211; source: i210-reg 8.7.2.
     pub const PHY_SERDES0_CONFIG_ERR_IND: Field<u32, Self> = Field::new(0x1, 26);
     /// Firmware restored the factory's MAC address.
-    /**
- Bit 31; on i210, i211; source: i210-reg 8.7.2.*/
+    ///
+    /// Bit 31; on i210, i211; source: i210-reg 8.7.2.
     pub const FACTORY_MAC_RESTORED: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5b54;
 }
 /// Who owns which shared resource; change it only with SWSM.SWESMBI held.
-/**
- - `0x05b5c`; read and write.*/
+///
+/// - `0x05b5c`; read and write.
 /// - On all chips.
-/// - Source: linux e1000\_82575.c; ds-i210 8.7.3; sdm-82575 14.8.
+/// - Source: linux e1000_82575.c; ds-i210 8.7.3; sdm-82575 14.8.
 #[derive(Debug, Clone, Copy)]
 pub struct SW_FW_SYNC(());
 impl RegisterLongName for SW_FW_SYNC {}
@@ -969,68 +969,68 @@ impl Write for SW_FW_SYNC {}
 impl Modify for SW_FW_SYNC {}
 impl SW_FW_SYNC {
     /// Software owns the NVM.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const SW_EEP: Field<u32, Self> = Field::new(0x1, 0);
     /// Software owns PHY 0.
-    /**
- Bit 1.*/
+    ///
+    /// Bit 1.
     pub const SW_PHY0: Field<u32, Self> = Field::new(0x1, 1);
     /// Software owns PHY 1.
-    /**
- Bit 2; on 82575, 82576, 82580, i350, i354.*/
+    ///
+    /// Bit 2; on 82575, 82576, 82580, i350, i354.
     pub const SW_PHY1: Field<u32, Self> = Field::new(0x1, 2);
     /// Software owns shared registers.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const SW_CSR: Field<u32, Self> = Field::new(0x1, 3);
     /// Software owns PHY 2.
-    /**
- Bit 5; on 82580, i350, i354.*/
+    ///
+    /// Bit 5; on 82580, i350, i354.
     pub const SW_PHY2: Field<u32, Self> = Field::new(0x1, 5);
     /// Software owns PHY 3.
-    /**
- Bit 6; on 82580, i350, i354.*/
+    ///
+    /// Bit 6; on 82580, i350, i354.
     pub const SW_PHY3: Field<u32, Self> = Field::new(0x1, 6);
     /// Software owns the right to reset the device.
-    /**
- Bit 8; on 82580, i350, i354, i210, i211.*/
+    ///
+    /// Bit 8; on 82580, i350, i354, i210, i211.
     pub const SW_MB: Field<u32, Self> = Field::new(0x1, 8);
     /// Software owns the host interface to firmware.
-    /**
- Bit 10; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 10; source: dpdk e1000_defines.h.
     pub const SW_MNG: Field<u32, Self> = Field::new(0x1, 10);
     /// Firmware owns the NVM.
-    /**
- Bit 16.*/
+    ///
+    /// Bit 16.
     pub const FW_EEP: Field<u32, Self> = Field::new(0x1, 16);
     /// Firmware owns PHY 0.
-    /**
- Bit 17.*/
+    ///
+    /// Bit 17.
     pub const FW_PHY0: Field<u32, Self> = Field::new(0x1, 17);
     /// Firmware owns PHY 1.
-    /**
- Bit 18; on 82575, 82576, 82580, i350, i354.*/
+    ///
+    /// Bit 18; on 82575, 82576, 82580, i350, i354.
     pub const FW_PHY1: Field<u32, Self> = Field::new(0x1, 18);
     /// Firmware owns shared registers.
-    /**
- Bit 19.*/
+    ///
+    /// Bit 19.
     pub const FW_CSR: Field<u32, Self> = Field::new(0x1, 19);
     /// Firmware owns PHY 2.
-    /**
- Bit 21; on 82580, i350, i354.*/
+    ///
+    /// Bit 21; on 82580, i350, i354.
     pub const FW_PHY2: Field<u32, Self> = Field::new(0x1, 21);
     /// Firmware owns PHY 3.
-    /**
- Bit 22; on 82580, i350, i354.*/
+    ///
+    /// Bit 22; on 82580, i350, i354.
     pub const FW_PHY3: Field<u32, Self> = Field::new(0x1, 22);
     /// Firmware's bit of the reset lock.
-    /**
- Bit 24; on 82580, i350, i354, i210, i211.*/
+    ///
+    /// Bit 24; on 82580, i350, i354, i210, i211.
     pub const FW_MB: Field<u32, Self> = Field::new(0x1, 24);
     /// Firmware owns the host interface.
-    /**
- Bit 26; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 26; source: dpdk e1000_defines.h.
     pub const FW_MNG: Field<u32, Self> = Field::new(0x1, 26);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5b5c;

@@ -10,10 +10,10 @@ use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
 /// PCIe control.
-/**
- - `0x05b00`; read and write.*/
+///
+/// - `0x05b00`; read and write.
 /// - On all chips.
-/// - Source: linux e1000\_defines.h; dpdk e1000\_defines.h; ds-i210 8.6.1.
+/// - Source: linux e1000_defines.h; dpdk e1000_defines.h; ds-i210 8.6.1.
 #[derive(Debug, Clone, Copy)]
 pub struct GCR(());
 impl RegisterLongName for GCR {}
@@ -25,32 +25,32 @@ impl Write for GCR {}
 impl Modify for GCR {}
 impl GCR {
     /// No snoop of receive data.
-    /**
- Bit 0; on 82575, 82576; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 0; on 82575, 82576; source: dpdk e1000_defines.h.
     pub const RXD_NO_SNOOP: Field<u32, Self> = Field::new(0x1, 0);
     /// No snoop of receive descriptor writes.
-    /**
- Bit 1; on 82575, 82576; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 1; on 82575, 82576; source: dpdk e1000_defines.h.
     pub const RXDSCW_NO_SNOOP: Field<u32, Self> = Field::new(0x1, 1);
     /// No snoop of receive descriptor reads.
-    /**
- Bit 2; on 82575, 82576; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 2; on 82575, 82576; source: dpdk e1000_defines.h.
     pub const RXDSCR_NO_SNOOP: Field<u32, Self> = Field::new(0x1, 2);
     /// No snoop of transmit data.
-    /**
- Bit 3; on 82575, 82576; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 3; on 82575, 82576; source: dpdk e1000_defines.h.
     pub const TXD_NO_SNOOP: Field<u32, Self> = Field::new(0x1, 3);
     /// No snoop of transmit descriptor writes.
-    /**
- Bit 4; on 82575, 82576; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 4; on 82575, 82576; source: dpdk e1000_defines.h.
     pub const TXDSCW_NO_SNOOP: Field<u32, Self> = Field::new(0x1, 4);
     /// No snoop of transmit descriptor reads.
-    /**
- Bit 5; on 82575, 82576; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 5; on 82575, 82576; source: dpdk e1000_defines.h.
     pub const TXDSCR_NO_SNOOP: Field<u32, Self> = Field::new(0x1, 5);
     /// Completion timeout; 0 is the default.
-    /**
- Bits 15:12.*/
+    ///
+    /// Bits 15:12.
     pub const CMPL_TMOUT: Field<u32, Self> = Field::new(0xf, 12);
     /// `CMPL_TMOUT` = 1.
     pub const CMPL_TMOUT_MS10: FieldValue<u32, Self> = FieldValue::<
@@ -58,21 +58,21 @@ impl GCR {
         Self,
     >::new(0xf, 12, 1);
     /// Sends a request again after a timeout.
-    /**
- Bit 16.*/
+    ///
+    /// Bit 16.
     pub const CMPL_TMOUT_RESEND: Field<u32, Self> = Field::new(0x1, 16);
     /// PCIe capability version 2: the timeout is in Device Control 2.
-    /**
- Bit 18, read only.*/
+    ///
+    /// Bit 18, read only.
     pub const CAP_VER2: Field<u32, Self> = Field::new(0x1, 18);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5b00;
 }
 /// PCIe statistics control 1.
-/**
- - `0x05b10`; read and write.*/
+///
+/// - `0x05b10`; read and write.
 /// - On all chips.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct GSCL_1(());
 impl RegisterLongName for GSCL_1 {}
@@ -87,10 +87,10 @@ impl GSCL_1 {
     pub const OFFSET: u32 = 0x5b10;
 }
 /// PCIe statistics control 2.
-/**
- - `0x05b14`; read and write.*/
+///
+/// - `0x05b14`; read and write.
 /// - On all chips.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct GSCL_2(());
 impl RegisterLongName for GSCL_2 {}
@@ -105,8 +105,8 @@ impl GSCL_2 {
     pub const OFFSET: u32 = 0x5b14;
 }
 /// PCIe counters.
-/**
- - [0..=3] at `0x05b20` + 0x4·n; read and write.*/
+///
+/// - [0..=3] at `0x05b20` + 0x4·n; read and write.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -134,10 +134,10 @@ impl GSCN {
     }
 }
 /// Active functions and their power states.
-/**
- - `0x05b30`; read and write.*/
+///
+/// - `0x05b30`; read and write.
 /// - On all chips.
-/// - Source: linux e1000\_mac.h; i210-summary.
+/// - Source: linux e1000_mac.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct FACTPS(());
 impl RegisterLongName for FACTPS {}
@@ -149,17 +149,17 @@ impl Write for FACTPS {}
 impl Modify for FACTPS {}
 impl FACTPS {
     /// Manageability's clock is gated.
-    /**
- Bit 29, read only; source: linux e1000\_mac.h.*/
+    ///
+    /// Bit 29, read only; source: linux e1000_mac.h.
     pub const MNGCG: Field<u32, Self> = Field::new(0x1, 29);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5b30;
 }
 /// PCIe analog control: writes an internal register by address.
-/**
- - `0x05b44`; read and write.*/
+///
+/// - `0x05b44`; read and write.
 /// - On 82575.
-/// - Source: linux e1000\_82575.c.
+/// - Source: linux e1000_82575.c.
 #[derive(Debug, Clone, Copy)]
 pub struct GIOCTL(());
 impl RegisterLongName for GIOCTL {}
@@ -171,16 +171,16 @@ impl Write for GIOCTL {}
 impl Modify for GIOCTL {}
 impl GIOCTL {
     /// Data.
-    /**
- Bits 7:0.*/
+    ///
+    /// Bits 7:0.
     pub const DATA: Field<u32, Self> = Field::new(0xff, 0);
     /// Internal register.
-    /**
- Bits 15:8.*/
+    ///
+    /// Bits 15:8.
     pub const ADDRESS: Field<u32, Self> = Field::new(0xff, 8);
     /// The write is done.
-    /**
- Bit 31, read only.*/
+    ///
+    /// Bit 31, read only.
     pub const READY: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -192,10 +192,10 @@ impl GIOCTL {
     }
 }
 /// Clock analog control: writes an internal register by address.
-/**
- - `0x05b48`; read and write.*/
+///
+/// - `0x05b48`; read and write.
 /// - On 82575.
-/// - Source: linux e1000\_82575.c.
+/// - Source: linux e1000_82575.c.
 #[derive(Debug, Clone, Copy)]
 pub struct CCMCTL(());
 impl RegisterLongName for CCMCTL {}
@@ -207,16 +207,16 @@ impl Write for CCMCTL {}
 impl Modify for CCMCTL {}
 impl CCMCTL {
     /// Data.
-    /**
- Bits 7:0.*/
+    ///
+    /// Bits 7:0.
     pub const DATA: Field<u32, Self> = Field::new(0xff, 0);
     /// Internal register.
-    /**
- Bits 15:8.*/
+    ///
+    /// Bits 15:8.
     pub const ADDRESS: Field<u32, Self> = Field::new(0xff, 8);
     /// The write is done.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const READY: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -228,10 +228,10 @@ impl CCMCTL {
     }
 }
 /// PCIe PLL analog control: writes an internal register by address.
-/**
- - `0x05b4c`; read and write.*/
+///
+/// - `0x05b4c`; read and write.
 /// - On 82575.
-/// - Source: linux e1000\_82575.c.
+/// - Source: linux e1000_82575.c.
 #[derive(Debug, Clone, Copy)]
 pub struct SCCTL(());
 impl RegisterLongName for SCCTL {}
@@ -243,16 +243,16 @@ impl Write for SCCTL {}
 impl Modify for SCCTL {}
 impl SCCTL {
     /// Data.
-    /**
- Bits 7:0.*/
+    ///
+    /// Bits 7:0.
     pub const DATA: Field<u32, Self> = Field::new(0xff, 0);
     /// Internal register.
-    /**
- Bits 15:8.*/
+    ///
+    /// Bits 15:8.
     pub const ADDRESS: Field<u32, Self> = Field::new(0xff, 8);
     /// The write is done.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const READY: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -264,10 +264,10 @@ impl SCCTL {
     }
 }
 /// PCIe PHY control.
-/**
- - `0x05b48`; read and write.*/
+///
+/// - `0x05b48`; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: dpdk e1000\_regs.h.
+/// - Source: dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PPHY_CTRL(());
 impl RegisterLongName for PPHY_CTRL {}
@@ -290,8 +290,8 @@ impl PPHY_CTRL {
     }
 }
 /// MCTP over PCIe; written by firmware.
-/**
- - `0x05b4c`; read only.*/
+///
+/// - `0x05b4c`; read only.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -312,8 +312,8 @@ impl PCIEMCTP {
     }
 }
 /// Revision ID.
-/**
- - `0x05b64`; read only.*/
+///
+/// - `0x05b64`; read only.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -334,8 +334,8 @@ impl MREVID {
     }
 }
 /// PCIe control, extended.
-/**
- - `0x05b6c`; read and write.*/
+///
+/// - `0x05b6c`; read and write.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -358,10 +358,10 @@ impl GCR_EXT {
     }
 }
 /// Fuses.
-/**
- - `0x05b78`; read only.*/
+///
+/// - `0x05b78`; read only.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: dpdk e1000\_regs.h.
+/// - Source: dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct UFUSE(());
 impl RegisterLongName for UFUSE {}
@@ -382,8 +382,8 @@ impl UFUSE {
     }
 }
 /// Access control lists of MCTP; written by firmware.
-/**
- - [0..=1] at `0x05b7c` + 0x4·n; read only.*/
+///
+/// - [0..=1] at `0x05b7c` + 0x4·n; read only.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -409,8 +409,8 @@ impl PCIEACL {
     }
 }
 /// PCIe interrupt causes.
-/**
- - `0x05b88`; writing 1 clears.*/
+///
+/// - `0x05b88`; writing 1 clears.
 /// - On i210, i211.
 /// - Source: ds-i210 8.8.1.
 #[derive(Debug, Clone, Copy)]
@@ -424,28 +424,28 @@ impl Read for PICAUSE {}
 impl WriteClear for PICAUSE {}
 impl PICAUSE {
     /// Completion abort issued.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const CA: Field<u32, Self> = Field::new(0x1, 0);
     /// Reserved on the I210.
-    /**
- Bit 1.*/
+    ///
+    /// Bit 1.
     pub const UA: Field<u32, Self> = Field::new(0x1, 1);
     /// Wrong byte enables.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const BE: Field<u32, Self> = Field::new(0x1, 2);
     /// Timeout.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const TO: Field<u32, Self> = Field::new(0x1, 3);
     /// Bus mastering was switched off.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const BMEF: Field<u32, Self> = Field::new(0x1, 4);
     /// Abort or unsupported request received; no more mastering until CTRL.RST.
-    /**
- Bit 5.*/
+    ///
+    /// Bit 5.
     pub const ABR: Field<u32, Self> = Field::new(0x1, 5);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -457,8 +457,8 @@ impl PICAUSE {
     }
 }
 /// PCIe interrupt mask.
-/**
- - `0x05b8c`; read and write.*/
+///
+/// - `0x05b8c`; read and write.
 /// - On i210, i211.
 /// - Source: ds-i210 8.8.2.
 #[derive(Debug, Clone, Copy)]
@@ -472,20 +472,20 @@ impl Write for PIENA {}
 impl Modify for PIENA {}
 impl PIENA {
     /// Completion abort issued.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const CA: Field<u32, Self> = Field::new(0x1, 0);
     /// Reserved on the I210.
-    /**
- Bit 1.*/
+    ///
+    /// Bit 1.
     pub const UA: Field<u32, Self> = Field::new(0x1, 1);
     /// Wrong byte enables.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const BE: Field<u32, Self> = Field::new(0x1, 2);
     /// Timeout.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const TO: Field<u32, Self> = Field::new(0x1, 3);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -497,8 +497,8 @@ impl PIENA {
     }
 }
 /// PCIe statistics leaky bucket timers.
-/**
- - [0..=3] at `0x05b90` + 0x4·n; read and write.*/
+///
+/// - [0..=3] at `0x05b90` + 0x4·n; read and write.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -526,8 +526,8 @@ impl GSCL_5_8 {
     }
 }
 /// Parity control.
-/**
- - `0x05ba0`; read and write.*/
+///
+/// - `0x05ba0`; read and write.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -550,8 +550,8 @@ impl PCIEERRCTL {
     }
 }
 /// ECC control.
-/**
- - `0x05ba4`; read and write.*/
+///
+/// - `0x05ba4`; read and write.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -574,10 +574,10 @@ impl PCIEECCCTL {
     }
 }
 /// Parity status.
-/**
- - `0x05ba8`; writing 1 clears.*/
+///
+/// - `0x05ba8`; writing 1 clears.
 /// - On i350, i354, i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PCIEERRSTS(());
 impl RegisterLongName for PCIEERRSTS {}
@@ -598,8 +598,8 @@ impl PCIEERRSTS {
     }
 }
 /// ECC status.
-/**
- - `0x05bac`; writing 1 clears.*/
+///
+/// - `0x05bac`; writing 1 clears.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -622,10 +622,10 @@ impl PCIEECCSTS {
     }
 }
 /// Miscellaneous.
-/**
- - `0x05bb8`; read and write.*/
+///
+/// - `0x05bb8`; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.26.1; linux e1000\_defines.h.
+/// - Source: ds-i210 8.26.1; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PCIEMISC(());
 impl RegisterLongName for PCIEMISC {}
@@ -637,8 +637,8 @@ impl Write for PCIEMISC {}
 impl Modify for PCIEMISC {}
 impl PCIEMISC {
     /// Idle also needs that the CPU sends nothing: must be 1 to program flash or iNVM.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const LX_DECISION: Field<u32, Self> = Field::new(0x1, 7);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -652,10 +652,10 @@ impl PCIEMISC {
     }
 }
 /// Longest read round trip, in units of 16 ns.
-/**
- - `0x05bf4`; a read clears it.*/
+///
+/// - `0x05bf4`; a read clears it.
 /// - On i210, i211.
-/// - Source: i210-summary; linux igb\_ethtool.c.
+/// - Source: i210-summary; linux igb_ethtool.c.
 #[derive(Debug, Clone, Copy)]
 pub struct RR2DCDELAY(());
 impl RegisterLongName for RR2DCDELAY {}
@@ -674,10 +674,10 @@ impl RR2DCDELAY {
     }
 }
 /// BAR sizes.
-/**
- - `0x05bfc`; read and write.*/
+///
+/// - `0x05bfc`; read and write.
 /// - On i350, i354, i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct BARCTRL(());
 impl RegisterLongName for BARCTRL {}
@@ -689,12 +689,12 @@ impl Write for BARCTRL {}
 impl Modify for BARCTRL {}
 impl BARCTRL {
     /// Size of the flash in the BAR.
-    /**
- Bits 10:8; source: dpdk e1000\_regs.h.*/
+    ///
+    /// Bits 10:8; source: dpdk e1000_regs.h.
     pub const FLSIZE: Field<u32, Self> = Field::new(0x7, 8);
     /// Size of the registers in the BAR.
-    /**
- Bit 13; source: dpdk e1000\_regs.h.*/
+    ///
+    /// Bit 13; source: dpdk e1000_regs.h.
     pub const CSRSIZE: Field<u32, Self> = Field::new(0x1, 13);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -706,8 +706,8 @@ impl BARCTRL {
     }
 }
 /// Parity and ECC errors.
-/**
- - `0x01084`; a read clears it.*/
+///
+/// - `0x01084`; a read clears it.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -728,8 +728,8 @@ impl PEIND {
     }
 }
 /// Mask of PEIND.
-/**
- - `0x01088`; read and write.*/
+///
+/// - `0x01088`; read and write.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -752,8 +752,8 @@ impl PEINDM {
     }
 }
 /// Packet buffer ECC status.
-/**
- - `0x0245c`; read and write.*/
+///
+/// - `0x0245c`; read and write.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -776,8 +776,8 @@ impl PBECCSTS {
     }
 }
 /// Port parity control.
-/**
- - `0x05f54`; read and write.*/
+///
+/// - `0x05f54`; read and write.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -800,8 +800,8 @@ impl LANPERRCTL {
     }
 }
 /// Port parity status.
-/**
- - `0x05f58`; writing 1 clears.*/
+///
+/// - `0x05f58`; writing 1 clears.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -824,8 +824,8 @@ impl LANPERRSTS {
     }
 }
 /// Port parity error injection.
-/**
- - `0x05f5c`; writing 1 starts, the hardware clears.*/
+///
+/// - `0x05f5c`; writing 1 starts, the hardware clears.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]

@@ -10,10 +10,10 @@ use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
 /// Configuration.
-/**
- - `0x04200`; read and write.*/
+///
+/// - `0x04200`; read and write.
 /// - On 82575, 82576, 82580, i350, i354, i210.
-/// - Source: linux e1000\_defines.h; qemu igb\_regs.h.
+/// - Source: linux e1000_defines.h; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PCS_CFG0(());
 impl RegisterLongName for PCS_CFG0 {}
@@ -25,12 +25,12 @@ impl Write for PCS_CFG0 {}
 impl Modify for PCS_CFG0 {}
 impl PCS_CFG0 {
     /// Ignore signal detect.
-    /**
- Bit 0; source: qemu igb\_regs.h.*/
+    ///
+    /// Bit 0; source: qemu igb_regs.h.
     pub const IGN_SD: Field<u32, Self> = Field::new(0x1, 0);
     /// PCS on.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const PCS_EN: Field<u32, Self> = Field::new(0x1, 3);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -47,10 +47,10 @@ impl PCS_CFG0 {
     }
 }
 /// Link control.
-/**
- - `0x04208`; read and write.*/
+///
+/// - `0x04208`; read and write.
 /// - On 82575, 82576, 82580, i350, i354, i210.
-/// - Source: linux e1000\_defines.h; dpdk e1000\_defines.h.
+/// - Source: linux e1000_defines.h; dpdk e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PCS_LCTL(());
 impl RegisterLongName for PCS_LCTL {}
@@ -63,12 +63,12 @@ impl Write for PCS_LCTL {}
 impl Modify for PCS_LCTL {}
 impl PCS_LCTL {
     /// Forced link value.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const FLV: Field<u32, Self> = Field::new(0x1, 0);
     /// Forced speed.
-    /**
- Bits 2:1.*/
+    ///
+    /// Bits 2:1.
     pub const FSV: Field<u32, Self> = Field::new(0x3, 1);
     /// `FSV` = 0.
     pub const FSV_10: FieldValue<u32, Self> = FieldValue::<u32, Self>::new(0x3, 1, 0);
@@ -77,32 +77,32 @@ impl PCS_LCTL {
     /// `FSV` = 2.
     pub const FSV_1000: FieldValue<u32, Self> = FieldValue::<u32, Self>::new(0x3, 1, 2);
     /// Forced full duplex.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const FDV: Field<u32, Self> = Field::new(0x1, 3);
     /// Force speed and duplex.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const FSD: Field<u32, Self> = Field::new(0x1, 4);
     /// Force the link.
-    /**
- Bit 5.*/
+    ///
+    /// Bit 5.
     pub const FORCE_LINK: Field<u32, Self> = Field::new(0x1, 5);
     /// Take flow control from CTRL rather than from autonegotiation.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const FORCE_FCTRL: Field<u32, Self> = Field::new(0x1, 7);
     /// Autonegotiation on.
-    /**
- Bit 16.*/
+    ///
+    /// Bit 16.
     pub const AN_ENABLE: Field<u32, Self> = Field::new(0x1, 16);
     /// Starts autonegotiation again.
-    /**
- Bit 17, writing 1 starts, the hardware clears.*/
+    ///
+    /// Bit 17, writing 1 starts, the hardware clears.
     pub const AN_RESTART: Field<u32, Self> = Field::new(0x1, 17);
     /// Link comes up without a partner that negotiates.
-    /**
- Bit 18.*/
+    ///
+    /// Bit 18.
     pub const AN_TIMEOUT: Field<u32, Self> = Field::new(0x1, 18);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -119,10 +119,10 @@ impl PCS_LCTL {
     }
 }
 /// Link status.
-/**
- - `0x0420c`; read only.*/
+///
+/// - `0x0420c`; read only.
 /// - On 82575, 82576, 82580, i350, i354, i210.
-/// - Source: linux e1000\_defines.h; dpdk e1000\_defines.h.
+/// - Source: linux e1000_defines.h; dpdk e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PCS_LSTAT(());
 impl RegisterLongName for PCS_LSTAT {}
@@ -132,12 +132,12 @@ impl Register for PCS_LSTAT {
 impl Read for PCS_LSTAT {}
 impl PCS_LSTAT {
     /// Link up.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const LINK_OK: Field<u32, Self> = Field::new(0x1, 0);
     /// Speed.
-    /**
- Bits 2:1.*/
+    ///
+    /// Bits 2:1.
     pub const SPEED: Field<u32, Self> = Field::new(0x3, 1);
     /// `SPEED` = 0.
     pub const SPEED_10: FieldValue<u32, Self> = FieldValue::<u32, Self>::new(0x3, 1, 0);
@@ -149,16 +149,16 @@ impl PCS_LSTAT {
         Self,
     >::new(0x3, 1, 2);
     /// Full duplex.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const FD: Field<u32, Self> = Field::new(0x1, 3);
     /// Synchronised.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const SYNC_OK: Field<u32, Self> = Field::new(0x1, 4);
     /// Autonegotiation is complete.
-    /**
- Bit 16.*/
+    ///
+    /// Bit 16.
     pub const AN_COMPLETE: Field<u32, Self> = Field::new(0x1, 16);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -175,8 +175,8 @@ impl PCS_LSTAT {
     }
 }
 /// Diagnosis 0.
-/**
- - `0x04210`; read only.*/
+///
+/// - `0x04210`; read only.
 /// - On i210.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -197,8 +197,8 @@ impl PCS_DBG0 {
     }
 }
 /// Diagnosis 1.
-/**
- - `0x04214`; read only.*/
+///
+/// - `0x04214`; read only.
 /// - On i210.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -219,10 +219,10 @@ impl PCS_DBG1 {
     }
 }
 /// Own advertisement.
-/**
- - `0x04218`; read and write.*/
+///
+/// - `0x04218`; read and write.
 /// - On 82575, 82576, 82580, i350, i354, i210.
-/// - Source: ds-i210 8.17.4; linux e1000\_defines.h.
+/// - Source: ds-i210 8.17.4; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PCS_ANADV(());
 impl RegisterLongName for PCS_ANADV {}
@@ -234,16 +234,16 @@ impl Write for PCS_ANADV {}
 impl Modify for PCS_ANADV {}
 impl PCS_ANADV {
     /// Symmetric pause.
-    /**
- Bit 7; source: linux e1000\_defines.h.*/
+    ///
+    /// Bit 7; source: linux e1000_defines.h.
     pub const PAUSE: Field<u32, Self> = Field::new(0x1, 7);
     /// Asymmetric pause.
-    /**
- Bit 8; source: linux e1000\_defines.h.*/
+    ///
+    /// Bit 8; source: linux e1000_defines.h.
     pub const ASM_DIR: Field<u32, Self> = Field::new(0x1, 8);
     /// Remote fault.
-    /**
- Bits 13:12.*/
+    ///
+    /// Bits 13:12.
     pub const RFLT: Field<u32, Self> = Field::new(0x3, 12);
     /// `RFLT` = 0.
     pub const RFLT_OK: FieldValue<u32, Self> = FieldValue::<u32, Self>::new(0x3, 12, 0);
@@ -263,8 +263,8 @@ impl PCS_ANADV {
         Self,
     >::new(0x3, 12, 3);
     /// Next pages follow.
-    /**
- Bit 15.*/
+    ///
+    /// Bit 15.
     pub const NEXTP: Field<u32, Self> = Field::new(0x1, 15);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -281,8 +281,8 @@ impl PCS_ANADV {
     }
 }
 /// Partner's ability; SGMII reports its link here.
-/**
- - `0x0421c`; read only.*/
+///
+/// - `0x0421c`; read only.
 /// - On 82575, 82576, 82580, i350, i354, i210.
 /// - Source: ds-i210 8.17.5.
 #[derive(Debug, Clone, Copy)]
@@ -294,24 +294,24 @@ impl Register for PCS_LPAB {
 impl Read for PCS_LPAB {}
 impl PCS_LPAB {
     /// Full duplex.
-    /**
- Bit 5.*/
+    ///
+    /// Bit 5.
     pub const LPFD: Field<u32, Self> = Field::new(0x1, 5);
     /// Half duplex.
-    /**
- Bit 6.*/
+    ///
+    /// Bit 6.
     pub const LPHD: Field<u32, Self> = Field::new(0x1, 6);
     /// Symmetric pause.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const PAUSE: Field<u32, Self> = Field::new(0x1, 7);
     /// Asymmetric pause.
-    /**
- Bit 8.*/
+    ///
+    /// Bit 8.
     pub const ASM_DIR: Field<u32, Self> = Field::new(0x1, 8);
     /// SGMII: speed.
-    /**
- Bits 11:10.*/
+    ///
+    /// Bits 11:10.
     pub const SGMII_SPEED: Field<u32, Self> = Field::new(0x3, 10);
     /// `SGMII_SPEED` = 0.
     pub const SGMII_SPEED_10: FieldValue<u32, Self> = FieldValue::<
@@ -329,16 +329,16 @@ impl PCS_LPAB {
         Self,
     >::new(0x3, 10, 2);
     /// Remote fault; SGMII: bit 12 is full duplex.
-    /**
- Bits 13:12.*/
+    ///
+    /// Bits 13:12.
     pub const PRF: Field<u32, Self> = Field::new(0x3, 12);
     /// The partner has our word.
-    /**
- Bit 14.*/
+    ///
+    /// Bit 14.
     pub const ACK: Field<u32, Self> = Field::new(0x1, 14);
     /// Next pages follow; SGMII: link up.
-    /**
- Bit 15.*/
+    ///
+    /// Bit 15.
     pub const LPNEXTP: Field<u32, Self> = Field::new(0x1, 15);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -355,8 +355,8 @@ impl PCS_LPAB {
     }
 }
 /// Next page to send.
-/**
- - `0x04220`; read and write.*/
+///
+/// - `0x04220`; read and write.
 /// - On 82575, 82576, 82580, i350, i354, i210.
 /// - Source: ds-i210 8.17.6.
 #[derive(Debug, Clone, Copy)]
@@ -370,24 +370,24 @@ impl Write for PCS_NPTX {}
 impl Modify for PCS_NPTX {}
 impl PCS_NPTX {
     /// Code.
-    /**
- Bits 10:0.*/
+    ///
+    /// Bits 10:0.
     pub const CODE: Field<u32, Self> = Field::new(0x7ff, 0);
     /// Opposite of the last toggle.
-    /**
- Bit 11.*/
+    ///
+    /// Bit 11.
     pub const TOGGLE: Field<u32, Self> = Field::new(0x1, 11);
     /// Acknowledge 2.
-    /**
- Bit 12.*/
+    ///
+    /// Bit 12.
     pub const ACK2: Field<u32, Self> = Field::new(0x1, 12);
     /// Message page.
-    /**
- Bit 13.*/
+    ///
+    /// Bit 13.
     pub const PGTYPE: Field<u32, Self> = Field::new(0x1, 13);
     /// More pages follow.
-    /**
- Bit 15.*/
+    ///
+    /// Bit 15.
     pub const NXTPG: Field<u32, Self> = Field::new(0x1, 15);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -404,8 +404,8 @@ impl PCS_NPTX {
     }
 }
 /// Partner's next page.
-/**
- - `0x04224`; read only.*/
+///
+/// - `0x04224`; read only.
 /// - On 82575, 82576, 82580, i350, i354, i210.
 /// - Source: ds-i210 8.17.7; sdm-82575 14.3.82.
 #[derive(Debug, Clone, Copy)]
@@ -417,28 +417,28 @@ impl Register for PCS_LPABNP {
 impl Read for PCS_LPABNP {}
 impl PCS_LPABNP {
     /// Code.
-    /**
- Bits 10:0.*/
+    ///
+    /// Bits 10:0.
     pub const CODE: Field<u32, Self> = Field::new(0x7ff, 0);
     /// Toggle.
-    /**
- Bit 11.*/
+    ///
+    /// Bit 11.
     pub const TOGGLE: Field<u32, Self> = Field::new(0x1, 11);
     /// Acknowledge 2.
-    /**
- Bit 12.*/
+    ///
+    /// Bit 12.
     pub const ACK2: Field<u32, Self> = Field::new(0x1, 12);
     /// Message page.
-    /**
- Bit 13.*/
+    ///
+    /// Bit 13.
     pub const MSGPG: Field<u32, Self> = Field::new(0x1, 13);
     /// The partner has our page.
-    /**
- Bit 14.*/
+    ///
+    /// Bit 14.
     pub const ACK: Field<u32, Self> = Field::new(0x1, 14);
     /// More pages follow.
-    /**
- Bit 15.*/
+    ///
+    /// Bit 15.
     pub const NXTPG: Field<u32, Self> = Field::new(0x1, 15);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -455,8 +455,8 @@ impl PCS_LPABNP {
     }
 }
 /// Frames with code violations inside.
-/**
- - `0x04228`; read and write.*/
+///
+/// - `0x04228`; read and write.
 /// - On 82575, 82576, 82580, i350, i354, i210.
 /// - Source: ds-i210 8.18.71.
 #[derive(Debug, Clone, Copy)]

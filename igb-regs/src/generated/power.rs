@@ -10,10 +10,10 @@ use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
 /// Energy-efficient Ethernet.
-/**
- - `0x00e30`; read and write.*/
+///
+/// - `0x00e30`; read and write.
 /// - On i350, i354, i210, i211.
-/// - Source: linux e1000\_defines.h; dpdk e1000\_defines.h; ds-i210 8.25.12.
+/// - Source: linux e1000_defines.h; dpdk e1000_defines.h; ds-i210 8.25.12.
 #[derive(Debug, Clone, Copy)]
 pub struct EEER(());
 impl RegisterLongName for EEER {}
@@ -25,32 +25,32 @@ impl Write for EEER {}
 impl Modify for EEER {}
 impl EEER {
     /// Transmit may idle.
-    /**
- Bit 16.*/
+    ///
+    /// Bit 16.
     pub const TX_LPI_EN: Field<u32, Self> = Field::new(0x1, 16);
     /// Receive may idle.
-    /**
- Bit 17.*/
+    ///
+    /// Bit 17.
     pub const RX_LPI_EN: Field<u32, Self> = Field::new(0x1, 17);
     /// Idle while the partner paused us.
-    /**
- Bit 18.*/
+    ///
+    /// Bit 18.
     pub const LPI_FC: Field<u32, Self> = Field::new(0x1, 18);
     /// Works in loopback.
-    /**
- Bit 28.*/
+    ///
+    /// Bit 28.
     pub const FRC_AN: Field<u32, Self> = Field::new(0x1, 28);
     /// Negotiated.
-    /**
- Bit 29, read only.*/
+    ///
+    /// Bit 29, read only.
     pub const EEE_NEG: Field<u32, Self> = Field::new(0x1, 29);
     /// Receive idles.
-    /**
- Bit 30, read only; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 30, read only; source: dpdk e1000_defines.h.
     pub const RX_LPI_STATUS: Field<u32, Self> = Field::new(0x1, 30);
     /// Transmit idles.
-    /**
- Bit 31, read only; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 31, read only; source: dpdk e1000_defines.h.
     pub const TX_LPI_STATUS: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -62,10 +62,10 @@ impl EEER {
     }
 }
 /// Energy-efficient Ethernet setup.
-/**
- - `0x00e34`; read and write.*/
+///
+/// - `0x00e34`; read and write.
 /// - On i350, i354.
-/// - Source: linux e1000\_defines.h.
+/// - Source: linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct EEE_SU(());
 impl RegisterLongName for EEE_SU {}
@@ -77,8 +77,8 @@ impl Write for EEE_SU {}
 impl Modify for EEE_SU {}
 impl EEE_SU {
     /// The clock stops while idle.
-    /**
- Bit 23.*/
+    ///
+    /// Bit 23.
     pub const LPI_CLK_STP: Field<u32, Self> = Field::new(0x1, 23);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -90,10 +90,10 @@ impl EEE_SU {
     }
 }
 /// Internal PHY configuration: what it advertises.
-/**
- - `0x00e38`; read and write.*/
+///
+/// - `0x00e38`; read and write.
 /// - On i350, i354, i210, i211.
-/// - Source: linux e1000\_defines.h; ds-i210 8.27.1.
+/// - Source: linux e1000_defines.h; ds-i210 8.27.1.
 #[derive(Debug, Clone, Copy)]
 pub struct IPCNFG(());
 impl RegisterLongName for IPCNFG {}
@@ -105,12 +105,12 @@ impl Write for IPCNFG {}
 impl Modify for IPCNFG {}
 impl IPCNFG {
     /// EEE at 100 Mb/s.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const EEE_100M_AN: Field<u32, Self> = Field::new(0x1, 2);
     /// EEE at 1 Gb/s.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const EEE_1G_AN: Field<u32, Self> = Field::new(0x1, 3);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -122,10 +122,10 @@ impl IPCNFG {
     }
 }
 /// DMA coalescing.
-/**
- - `0x02508`; read and write.*/
+///
+/// - `0x02508`; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.25.1; linux e1000\_defines.h.
+/// - Source: ds-i210 8.25.1; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DMACR(());
 impl RegisterLongName for DMACR {}
@@ -138,24 +138,24 @@ impl Write for DMACR {}
 impl Modify for DMACR {}
 impl DMACR {
     /// Watchdog timer.
-    /**
- Bits 13:0; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 13:0; source: linux e1000_defines.h.
     pub const DMACWT: Field<u32, Self> = Field::new(0x3fff, 0);
     /// Watchdog of traffic from management controller to host.
-    /**
- Bit 15; source: linux e1000\_defines.h.*/
+    ///
+    /// Bit 15; source: linux e1000_defines.h.
     pub const DC_BMC2OSW_EN: Field<u32, Self> = Field::new(0x1, 15);
     /// Receive buffer level that ends it, in KB.
-    /**
- Bits 23:16; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 23:16; source: linux e1000_defines.h.
     pub const DMACTHR: Field<u32, Self> = Field::new(0xff, 16);
     /// Ends it once.
-    /**
- Bit 25, writing 1 starts, the hardware clears; on i210, i211.*/
+    ///
+    /// Bit 25, writing 1 starts, the hardware clears; on i210, i211.
     pub const EXIT_DC: Field<u32, Self> = Field::new(0x1, 25);
     /// Hint from the system.
-    /**
- Bits 27:26, read only; on i210, i211.*/
+    ///
+    /// Bits 27:26, read only; on i210, i211.
     pub const OBFF_STATUS: Field<u32, Self> = Field::new(0x3, 26);
     /// `OBFF_STATUS` = 0.
     pub const OBFF_STATUS_DISABLED: FieldValue<u32, Self> = FieldValue::<
@@ -178,12 +178,12 @@ impl DMACR {
         Self,
     >::new(0x3, 26, 3);
     /// Link power state while coalescing; write 3.
-    /**
- Bits 29:28; source: linux e1000\_defines.h; ds-i210 8.25.1.*/
+    ///
+    /// Bits 29:28; source: linux e1000_defines.h; ds-i210 8.25.1.
     pub const DMAC_LX: Field<u32, Self> = Field::new(0x3, 28);
     /// On.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const DMAC_EN: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -197,10 +197,10 @@ impl DMACR {
     }
 }
 /// Free transmit buffer that ends DMA coalescing.
-/**
- - `0x03550` (i350, i354); `0x03550`, reset `0x000000e4` (i210, i211); read and write.*/
+///
+/// - `0x03550` (i350, i354); `0x03550`, reset `0x000000e4` (i210, i211); read and write.
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.25.2; linux e1000\_defines.h.
+/// - Source: ds-i210 8.25.2; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DMCTXTH(());
 impl RegisterLongName for DMCTXTH {}
@@ -212,8 +212,8 @@ impl Write for DMCTXTH {}
 impl Modify for DMCTXTH {}
 impl DMCTXTH {
     /// In units of 64 bytes; 0 is off.
-    /**
- Bits 11:0.*/
+    ///
+    /// Bits 11:0.
     pub const DMCTTHR: Field<u32, Self> = Field::new(0xfff, 0);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -225,10 +225,10 @@ impl DMCTXTH {
     }
 }
 /// Time until the link powers down.
-/**
- - `0x02514` (i350, i354); `0x02514`, reset `0x00000020` (i210, i211); read and write.*/
+///
+/// - `0x02514` (i350, i354); `0x02514`, reset `0x00000020` (i210, i211); read and write.
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.25.4; linux e1000\_defines.h.
+/// - Source: ds-i210 8.25.4; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DMCTLX(());
 impl RegisterLongName for DMCTLX {}
@@ -240,16 +240,16 @@ impl Write for DMCTLX {}
 impl Modify for DMCTLX {}
 impl DMCTLX {
     /// Time until an Lx request; the I210's datasheet calls it reserved and wants 0x20.
-    /**
- Bits 11:0.*/
+    ///
+    /// Bits 11:0.
     pub const TTLX: Field<u32, Self> = Field::new(0xfff, 0);
     /// Management buffers count too.
-    /**
- Bit 12; on i210, i211.*/
+    ///
+    /// Bit 12; on i210, i211.
     pub const EN_MNG_IND: Field<u32, Self> = Field::new(0x1, 12);
     /// No flush before DMA coalescing starts.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const DCFLUSH_DIS: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -261,8 +261,8 @@ impl DMCTLX {
     }
 }
 /// Management buffer level that ends DMA coalescing.
-/**
- - `0x08f30`, reset `0x00001000`; read and write.*/
+///
+/// - `0x08f30`, reset `0x00001000`; read and write.
 /// - On i210, i211.
 /// - Source: ds-i210 8.25.3.
 #[derive(Debug, Clone, Copy)]
@@ -276,8 +276,8 @@ impl Write for DMCMNGTH {}
 impl Modify for DMCMNGTH {}
 impl DMCMNGTH {
     /// In units of 16 bytes; 0 is off.
-    /**
- Bits 19:4.*/
+    ///
+    /// Bits 19:4.
     pub const DMCMNGTHR: Field<u32, Self> = Field::new(0xffff, 4);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -289,10 +289,10 @@ impl DMCMNGTH {
     }
 }
 /// Receive rate above which DMA coalescing does not start.
-/**
- - `0x05dd0`; read and write.*/
+///
+/// - `0x05dd0`; read and write.
 /// - On i350, i354.
-/// - Source: linux e1000\_defines.h.
+/// - Source: linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DMCRTRH(());
 impl RegisterLongName for DMCRTRH {}
@@ -304,12 +304,12 @@ impl Write for DMCRTRH {}
 impl Modify for DMCRTRH {}
 impl DMCRTRH {
     /// Threshold of the receive rate.
-    /**
- Bits 18:0.*/
+    ///
+    /// Bits 18:0.
     pub const UTRESH: Field<u32, Self> = Field::new(0x7ffff, 0);
     /// Receive rate in the current window.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const LRPRCW: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -321,10 +321,10 @@ impl DMCRTRH {
     }
 }
 /// Traffic received in this interval.
-/**
- - `0x05dd4`; read only.*/
+///
+/// - `0x05dd4`; read only.
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.25.5; linux e1000\_defines.h.
+/// - Source: ds-i210 8.25.5; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DMCCNT(());
 impl RegisterLongName for DMCCNT {}
@@ -334,8 +334,8 @@ impl Register for DMCCNT {
 impl Read for DMCCNT {}
 impl DMCCNT {
     /// In units of 64 bytes.
-    /**
- Bits 24:0.*/
+    ///
+    /// Bits 24:0.
     pub const CCOUNT: Field<u32, Self> = Field::new(0x1ffffff, 0);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -347,8 +347,8 @@ impl DMCCNT {
     }
 }
 /// Time units since the last interval.
-/**
- - `0x05dc8`; read only.*/
+///
+/// - `0x05dc8`; read only.
 /// - On i210, i211.
 /// - Source: ds-i210 8.25.8.
 #[derive(Debug, Clone, Copy)]
@@ -369,10 +369,10 @@ impl DMACTC {
     }
 }
 /// XOFF level while coalescing.
-/**
- - `0x02170`; read and write.*/
+///
+/// - `0x02170`; read and write.
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.25.6; linux e1000\_defines.h.
+/// - Source: ds-i210 8.25.6; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct FCRTC(());
 impl RegisterLongName for FCRTC {}
@@ -384,8 +384,8 @@ impl Write for FCRTC {}
 impl Modify for FCRTC {}
 impl FCRTC {
     /// In units of 16 bytes.
-    /**
- Bits 17:4.*/
+    ///
+    /// Bits 17:4.
     pub const RTH_COAL: Field<u32, Self> = Field::new(0x3fff, 4);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -397,8 +397,8 @@ impl FCRTC {
     }
 }
 /// Hints from the system (OBFF).
-/**
- - `0x03f24`, reset `0x00022000`; read and write.*/
+///
+/// - `0x03f24`, reset `0x00022000`; read and write.
 /// - On i210, i211.
 /// - Source: ds-i210 8.25.7.
 #[derive(Debug, Clone, Copy)]
@@ -412,16 +412,16 @@ impl Write for DOBFFCTL {}
 impl Modify for DOBFFCTL {}
 impl DOBFFCTL {
     /// Low receive level in KB.
-    /**
- Bits 7:0.*/
+    ///
+    /// Bits 7:0.
     pub const OBFFTHR: Field<u32, Self> = Field::new(0xff, 0);
     /// Idle cycles before coalescing.
-    /**
- Bits 15:8.*/
+    ///
+    /// Bits 15:8.
     pub const IDLTO: Field<u32, Self> = Field::new(0xff, 8);
     /// Active cycles before it ends.
-    /**
- Bits 23:16.*/
+    ///
+    /// Bits 23:16.
     pub const ACTTO: Field<u32, Self> = Field::new(0xff, 16);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -433,10 +433,10 @@ impl DOBFFCTL {
     }
 }
 /// Latency tolerance reports.
-/**
- - `0x001a0` (i350, i354); `0x001a0`, reset `0x00000018` (i210, i211); read and write.*/
+///
+/// - `0x001a0` (i350, i354); `0x001a0`, reset `0x00000018` (i210, i211); read and write.
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.25.11; dpdk e1000\_regs.h.
+/// - Source: ds-i210 8.25.11; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct LTRC(());
 impl RegisterLongName for LTRC {}
@@ -448,24 +448,24 @@ impl Write for LTRC {}
 impl Modify for LTRC {}
 impl LTRC {
     /// Sends LTRMINV.
-    /**
- Bit 1.*/
+    ///
+    /// Bit 1.
     pub const LTR_MIN: Field<u32, Self> = Field::new(0x1, 1);
     /// Sends LTRMAXV.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const LTR_MAX: Field<u32, Self> = Field::new(0x1, 2);
     /// No requirement while the port is off.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const PDLS_EN: Field<u32, Self> = Field::new(0x1, 3);
     /// No requirement without link.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const LNKDLS_EN: Field<u32, Self> = Field::new(0x1, 4);
     /// Sends LTRMAXV while receive idles.
-    /**
- Bit 5.*/
+    ///
+    /// Bit 5.
     pub const EEEMS_EN: Field<u32, Self> = Field::new(0x1, 5);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -477,10 +477,10 @@ impl LTRC {
     }
 }
 /// Smallest latency tolerance.
-/**
- - `0x05bb0` (i350, i354); `0x05bb0`, reset `0x00000c05` (i210, i211); read and write.*/
+///
+/// - `0x05bb0` (i350, i354); `0x05bb0`, reset `0x00000c05` (i210, i211); read and write.
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.25.9; dpdk e1000\_regs.h.
+/// - Source: ds-i210 8.25.9; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct LTRMINV(());
 impl RegisterLongName for LTRMINV {}
@@ -492,12 +492,12 @@ impl Write for LTRMINV {}
 impl Modify for LTRMINV {}
 impl LTRMINV {
     /// Value.
-    /**
- Bits 9:0.*/
+    ///
+    /// Bits 9:0.
     pub const LTRV: Field<u32, Self> = Field::new(0x3ff, 0);
     /// Unit.
-    /**
- Bits 12:10.*/
+    ///
+    /// Bits 12:10.
     pub const SCALE: Field<u32, Self> = Field::new(0x7, 10);
     /// `SCALE` = 2.
     pub const SCALE_NS1024: FieldValue<u32, Self> = FieldValue::<
@@ -510,12 +510,12 @@ impl LTRMINV {
         Self,
     >::new(0x7, 10, 3);
     /// The requirement for snooped traffic is valid.
-    /**
- Bit 15.*/
+    ///
+    /// Bit 15.
     pub const LSNP_REQ: Field<u32, Self> = Field::new(0x1, 15);
     /// The requirement for other traffic is valid.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const LNSNP_REQ: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -527,10 +527,10 @@ impl LTRMINV {
     }
 }
 /// Largest latency tolerance.
-/**
- - `0x05bb4` (i350, i354); `0x05bb4`, reset `0x00000c05` (i210, i211); read and write.*/
+///
+/// - `0x05bb4` (i350, i354); `0x05bb4`, reset `0x00000c05` (i210, i211); read and write.
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.25.10; dpdk e1000\_regs.h.
+/// - Source: ds-i210 8.25.10; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct LTRMAXV(());
 impl RegisterLongName for LTRMAXV {}
@@ -542,12 +542,12 @@ impl Write for LTRMAXV {}
 impl Modify for LTRMAXV {}
 impl LTRMAXV {
     /// Value.
-    /**
- Bits 9:0.*/
+    ///
+    /// Bits 9:0.
     pub const LTRV: Field<u32, Self> = Field::new(0x3ff, 0);
     /// Unit.
-    /**
- Bits 12:10.*/
+    ///
+    /// Bits 12:10.
     pub const SCALE: Field<u32, Self> = Field::new(0x7, 10);
     /// `SCALE` = 2.
     pub const SCALE_NS1024: FieldValue<u32, Self> = FieldValue::<
@@ -560,12 +560,12 @@ impl LTRMAXV {
         Self,
     >::new(0x7, 10, 3);
     /// The requirement for snooped traffic is valid.
-    /**
- Bit 15.*/
+    ///
+    /// Bit 15.
     pub const LSNP_REQ: Field<u32, Self> = Field::new(0x1, 15);
     /// The requirement for other traffic is valid.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const LNSNP_REQ: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -577,10 +577,10 @@ impl LTRMAXV {
     }
 }
 /// Junction temperature in degrees Celsius.
-/**
- - `0x08100`; read only.*/
+///
+/// - `0x08100`; read only.
 /// - On i350.
-/// - Source: linux e1000\_regs.h, igb\_hwmon.c.
+/// - Source: linux e1000_regs.h, igb_hwmon.c.
 #[derive(Debug, Clone, Copy)]
 pub struct THMJT(());
 impl RegisterLongName for THMJT {}
@@ -599,10 +599,10 @@ impl THMJT {
     }
 }
 /// Low threshold.
-/**
- - `0x08104`; read and write.*/
+///
+/// - `0x08104`; read and write.
 /// - On i350.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct THLOWTC(());
 impl RegisterLongName for THLOWTC {}
@@ -623,10 +623,10 @@ impl THLOWTC {
     }
 }
 /// Middle threshold.
-/**
- - `0x08108`; read and write.*/
+///
+/// - `0x08108`; read and write.
 /// - On i350.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct THMIDTC(());
 impl RegisterLongName for THMIDTC {}
@@ -647,10 +647,10 @@ impl THMIDTC {
     }
 }
 /// High threshold.
-/**
- - `0x0810c`; read and write.*/
+///
+/// - `0x0810c`; read and write.
 /// - On i350.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct THHIGHTC(());
 impl RegisterLongName for THHIGHTC {}
@@ -671,10 +671,10 @@ impl THHIGHTC {
     }
 }
 /// What the thermal sensor did.
-/**
- - `0x08110`; read only.*/
+///
+/// - `0x08110`; read only.
 /// - On i350.
-/// - Source: linux e1000\_defines.h; dpdk e1000\_defines.h.
+/// - Source: linux e1000_defines.h; dpdk e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct THSTAT(());
 impl RegisterLongName for THSTAT {}
@@ -684,24 +684,24 @@ impl Register for THSTAT {
 impl Read for THSTAT {}
 impl THSTAT {
     /// Powered the link down.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const PWR_DOWN: Field<u32, Self> = Field::new(0x1, 0);
     /// Slowed the link down.
-    /**
- Bit 1.*/
+    ///
+    /// Bit 1.
     pub const LINK_THROTTLE: Field<u32, Self> = Field::new(0x1, 1);
     /// High threshold.
-    /**
- Bit 13; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 13; source: dpdk e1000_defines.h.
     pub const HIGH_EVENT: Field<u32, Self> = Field::new(0x1, 13);
     /// Middle threshold.
-    /**
- Bit 21; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 21; source: dpdk e1000_defines.h.
     pub const MID_EVENT: Field<u32, Self> = Field::new(0x1, 21);
     /// Low threshold.
-    /**
- Bit 29; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 29; source: dpdk e1000_defines.h.
     pub const LOW_EVENT: Field<u32, Self> = Field::new(0x1, 29);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]

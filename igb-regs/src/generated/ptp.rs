@@ -10,10 +10,10 @@ use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
 /// Clock: fraction (82576), low half of nanoseconds (82580, I350, I354), nanoseconds (I210, I211).
-/**
- - `0x0b600`; read and write.*/
+///
+/// - `0x0b600`; read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 p348; linux igb\_ptp.c.
+/// - Source: ds-i210 p348; linux igb_ptp.c.
 #[derive(Debug, Clone, Copy)]
 pub struct SYSTIML(());
 impl RegisterLongName for SYSTIML {}
@@ -39,10 +39,10 @@ impl SYSTIML {
     }
 }
 /// Clock: high half; seconds on the I210 and I211.
-/**
- - `0x0b604`; read and write.*/
+///
+/// - `0x0b604`; read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.15.9; linux igb\_ptp.c.
+/// - Source: ds-i210 8.15.9; linux igb_ptp.c.
 #[derive(Debug, Clone, Copy)]
 pub struct SYSTIMH(());
 impl RegisterLongName for SYSTIMH {}
@@ -68,10 +68,10 @@ impl SYSTIMH {
     }
 }
 /// Clock: below one nanosecond; reading it latches the others, so read it first.
-/**
- - `0x0b6f8`; read and write.*/
+///
+/// - `0x0b6f8`; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 p348; linux igb\_ptp.c.
+/// - Source: ds-i210 p348; linux igb_ptp.c.
 #[derive(Debug, Clone, Copy)]
 pub struct SYSTIMR(());
 impl RegisterLongName for SYSTIMR {}
@@ -94,8 +94,8 @@ impl SYSTIMR {
     }
 }
 /// Bits 47:32 of the seconds, for one-step transmit.
-/**
- - `0x0b6fc`; read and write.*/
+///
+/// - `0x0b6fc`; read and write.
 /// - On i210, i211.
 /// - Source: ds-i210 8.15.10.
 #[derive(Debug, Clone, Copy)]
@@ -109,8 +109,8 @@ impl Write for SYSTIMTM {}
 impl Modify for SYSTIMTM {}
 impl SYSTIMTM {
     /// Seconds bits 47:32.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const STM: Field<u32, Self> = Field::new(0xffff, 0);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -122,10 +122,10 @@ impl SYSTIMTM {
     }
 }
 /// Rate of the clock.
-/**
- - `0x0b608`; read and write.*/
+///
+/// - `0x0b608`; read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.15.11; linux igb\_ptp.c; dpdk e1000\_defines.h.
+/// - Source: ds-i210 8.15.11; linux igb_ptp.c; dpdk e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TIMINCA(());
 impl RegisterLongName for TIMINCA {}
@@ -137,20 +137,20 @@ impl Write for TIMINCA {}
 impl Modify for TIMINCA {}
 impl TIMINCA {
     /// Added at each step.
-    /**
- Bits 23:0; on 82576; source: linux igb\_ptp.c; dpdk e1000\_defines.h.*/
+    ///
+    /// Bits 23:0; on 82576; source: linux igb_ptp.c; dpdk e1000_defines.h.
     pub const INCREMENT: Field<u32, Self> = Field::new(0xffffff, 0);
     /// Deviation per 8 ns tick in units of 2^-32 ns.
-    /**
- Bits 30:0; on 82580, i350, i354, i210, i211.*/
+    ///
+    /// Bits 30:0; on 82580, i350, i354, i210, i211.
     pub const INCVALUE: Field<u32, Self> = Field::new(0x7fffffff, 0);
     /// Length of a step.
-    /**
- Bits 31:24; on 82576; source: linux igb\_ptp.c; dpdk e1000\_defines.h.*/
+    ///
+    /// Bits 31:24; on 82576; source: linux igb_ptp.c; dpdk e1000_defines.h.
     pub const PERIOD: Field<u32, Self> = Field::new(0xff, 24);
     /// Subtract rather than add.
-    /**
- Bit 31; on 82580, i350, i354, i210, i211.*/
+    ///
+    /// Bit 31; on 82580, i350, i354, i210, i211.
     pub const ISGN: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -167,8 +167,8 @@ impl TIMINCA {
     }
 }
 /// Time to add, one nanosecond per tick.
-/**
- - `0x0b60c`; read and write.*/
+///
+/// - `0x0b60c`; read and write.
 /// - On i210, i211.
 /// - Source: ds-i210 8.15.12.
 #[derive(Debug, Clone, Copy)]
@@ -182,12 +182,12 @@ impl Write for TIMADJ {}
 impl Modify for TIMADJ {}
 impl TIMADJ {
     /// Nanoseconds, less than 999999900.
-    /**
- Bits 29:0.*/
+    ///
+    /// Bits 29:0.
     pub const TADJUS: Field<u32, Self> = Field::new(0x3fffffff, 0);
     /// Subtract.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const SIGN: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -199,10 +199,10 @@ impl TIMADJ {
     }
 }
 /// Transmit time stamps.
-/**
- - `0x0b614`; read and write.*/
+///
+/// - `0x0b614`; read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux e1000\_defines.h; i210-summary.
+/// - Source: linux e1000_defines.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct TSYNCTXCTL(());
 impl RegisterLongName for TSYNCTXCTL {}
@@ -214,12 +214,12 @@ impl Write for TSYNCTXCTL {}
 impl Modify for TSYNCTXCTL {}
 impl TSYNCTXCTL {
     /// TXSTMPL and TXSTMPH are valid; reading TXSTMPH clears it.
-    /**
- Bit 0, read only.*/
+    ///
+    /// Bit 0, read only.
     pub const TXTT: Field<u32, Self> = Field::new(0x1, 0);
     /// On.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const EN: Field<u32, Self> = Field::new(0x1, 4);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -236,10 +236,10 @@ impl TSYNCTXCTL {
     }
 }
 /// Time stamp of a sent packet, low.
-/**
- - `0x0b618`; read only.*/
+///
+/// - `0x0b618`; read only.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux igb\_ptp.c; i210-summary.
+/// - Source: linux igb_ptp.c; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct TXSTMPL(());
 impl RegisterLongName for TXSTMPL {}
@@ -263,10 +263,10 @@ impl TXSTMPL {
     }
 }
 /// Time stamp of a sent packet, high.
-/**
- - `0x0b61c`; read only.*/
+///
+/// - `0x0b61c`; read only.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux igb\_ptp.c; i210-summary.
+/// - Source: linux igb_ptp.c; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct TXSTMPH(());
 impl RegisterLongName for TXSTMPH {}
@@ -290,10 +290,10 @@ impl TXSTMPH {
     }
 }
 /// Receive time stamps.
-/**
- - `0x0b620`; read and write.*/
+///
+/// - `0x0b620`; read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.15.1; linux e1000\_defines.h.
+/// - Source: ds-i210 8.15.1; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TSYNCRXCTL(());
 impl RegisterLongName for TSYNCRXCTL {}
@@ -305,12 +305,12 @@ impl Write for TSYNCRXCTL {}
 impl Modify for TSYNCRXCTL {}
 impl TSYNCRXCTL {
     /// RXSTMPL and RXSTMPH are valid; reading RXSTMPH clears it.
-    /**
- Bit 0, read only.*/
+    ///
+    /// Bit 0, read only.
     pub const RXTT: Field<u32, Self> = Field::new(0x1, 0);
     /// What to stamp.
-    /**
- Bits 3:1.*/
+    ///
+    /// Bits 3:1.
     pub const TYPE: Field<u32, Self> = Field::new(0x7, 1);
     /// `TYPE` = 0.
     pub const TYPE_L2_V2: FieldValue<u32, Self> = FieldValue::<
@@ -335,8 +335,8 @@ impl TSYNCRXCTL {
         Self,
     >::new(0x7, 1, 5);
     /// On.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const EN: Field<u32, Self> = Field::new(0x1, 4);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -353,10 +353,10 @@ impl TSYNCRXCTL {
     }
 }
 /// Time stamp of a received packet, low.
-/**
- - `0x0b624`; read only.*/
+///
+/// - `0x0b624`; read only.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.15.2; linux igb\_ptp.c.
+/// - Source: ds-i210 8.15.2; linux igb_ptp.c.
 #[derive(Debug, Clone, Copy)]
 pub struct RXSTMPL(());
 impl RegisterLongName for RXSTMPL {}
@@ -380,10 +380,10 @@ impl RXSTMPL {
     }
 }
 /// Time stamp of a received packet, high; reading it releases the pair.
-/**
- - `0x0b628`; read only.*/
+///
+/// - `0x0b628`; read only.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.15.3; linux igb\_ptp.c.
+/// - Source: ds-i210 8.15.3; linux igb_ptp.c.
 #[derive(Debug, Clone, Copy)]
 pub struct RXSTMPH(());
 impl RegisterLongName for RXSTMPH {}
@@ -407,10 +407,10 @@ impl RXSTMPH {
     }
 }
 /// Source of the stamped packet, low.
-/**
- - `0x0b62c`; read only.*/
+///
+/// - `0x0b62c`; read only.
 /// - On 82576, 82580, i350, i354.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RXSATRL(());
 impl RegisterLongName for RXSATRL {}
@@ -429,10 +429,10 @@ impl RXSATRL {
     }
 }
 /// Source and sequence number of the stamped packet.
-/**
- - `0x0b630`; read only.*/
+///
+/// - `0x0b630`; read only.
 /// - On 82576, 82580, i350, i354.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RXSATRH(());
 impl RegisterLongName for RXSATRH {}
@@ -451,10 +451,10 @@ impl RXSATRH {
     }
 }
 /// Which PTP messages are stamped.
-/**
- - `0x05f50`; read and write.*/
+///
+/// - `0x05f50`; read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux e1000\_defines.h; ds-i210 p354.
+/// - Source: linux e1000_defines.h; ds-i210 p354.
 #[derive(Debug, Clone, Copy)]
 pub struct TSYNCRXCFG(());
 impl RegisterLongName for TSYNCRXCFG {}
@@ -466,8 +466,8 @@ impl Write for TSYNCRXCFG {}
 impl Modify for TSYNCRXCFG {}
 impl TSYNCRXCFG {
     /// Control field of version 1.
-    /**
- Bits 7:0.*/
+    ///
+    /// Bits 7:0.
     pub const CTRLT: Field<u32, Self> = Field::new(0xff, 0);
     /// `CTRLT` = 0.
     pub const CTRLT_SYNC: FieldValue<u32, Self> = FieldValue::<
@@ -495,8 +495,8 @@ impl TSYNCRXCFG {
         Self,
     >::new(0xff, 0, 4);
     /// Message type of version 2.
-    /**
- Bits 11:8.*/
+    ///
+    /// Bits 11:8.
     pub const MSGT: Field<u32, Self> = Field::new(0xf, 8);
     /// `MSGT` = 0.
     pub const MSGT_SYNC: FieldValue<u32, Self> = FieldValue::<u32, Self>::new(0xf, 8, 0);
@@ -560,10 +560,10 @@ impl TSYNCRXCFG {
     }
 }
 /// Clock control, target times, auxiliary stamps.
-/**
- - `0x0b640`; read and write.*/
+///
+/// - `0x0b640`; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000\_defines.h.
+/// - Source: linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TSAUXC(());
 impl RegisterLongName for TSAUXC {}
@@ -575,60 +575,60 @@ impl Write for TSAUXC {}
 impl Modify for TSAUXC {}
 impl TSAUXC {
     /// Target time 0 on.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const EN_TT0: Field<u32, Self> = Field::new(0x1, 0);
     /// Target time 1 on.
-    /**
- Bit 1.*/
+    ///
+    /// Bit 1.
     pub const EN_TT1: Field<u32, Self> = Field::new(0x1, 1);
     /// Clock output 0 on.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const EN_CLK0: Field<u32, Self> = Field::new(0x1, 2);
     /// Takes auxiliary stamp 0 now.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const SAMP_AUT0: Field<u32, Self> = Field::new(0x1, 3);
     /// Clock output 0 starts at target time 0.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const ST0: Field<u32, Self> = Field::new(0x1, 4);
     /// Clock output 1 on.
-    /**
- Bit 5.*/
+    ///
+    /// Bit 5.
     pub const EN_CLK1: Field<u32, Self> = Field::new(0x1, 5);
     /// Takes auxiliary stamp 1 now.
-    /**
- Bit 6.*/
+    ///
+    /// Bit 6.
     pub const SAMP_AUT1: Field<u32, Self> = Field::new(0x1, 6);
     /// Clock output 1 starts at target time 1.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const ST1: Field<u32, Self> = Field::new(0x1, 7);
     /// Auxiliary stamp 0 by pin.
-    /**
- Bit 8.*/
+    ///
+    /// Bit 8.
     pub const EN_TS0: Field<u32, Self> = Field::new(0x1, 8);
     /// Auxiliary stamp 0 was taken.
-    /**
- Bit 9.*/
+    ///
+    /// Bit 9.
     pub const AUTT0: Field<u32, Self> = Field::new(0x1, 9);
     /// Auxiliary stamp 1 by pin.
-    /**
- Bit 10.*/
+    ///
+    /// Bit 10.
     pub const EN_TS1: Field<u32, Self> = Field::new(0x1, 10);
     /// Auxiliary stamp 1 was taken.
-    /**
- Bit 11.*/
+    ///
+    /// Bit 11.
     pub const AUTT1: Field<u32, Self> = Field::new(0x1, 11);
     /// Makes a pulse.
-    /**
- Bit 17.*/
+    ///
+    /// Bit 17.
     pub const PLSG: Field<u32, Self> = Field::new(0x1, 17);
     /// Stops the clock.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const DISABLE: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -642,10 +642,10 @@ impl TSAUXC {
     }
 }
 /// Target time 0, low.
-/**
- - `0x0b644`; read and write.*/
+///
+/// - `0x0b644`; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TRGTTIML0(());
 impl RegisterLongName for TRGTTIML0 {}
@@ -668,10 +668,10 @@ impl TRGTTIML0 {
     }
 }
 /// Target time 0, high.
-/**
- - `0x0b648`; read and write.*/
+///
+/// - `0x0b648`; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TRGTTIMH0(());
 impl RegisterLongName for TRGTTIMH0 {}
@@ -694,10 +694,10 @@ impl TRGTTIMH0 {
     }
 }
 /// Target time 1, low.
-/**
- - `0x0b64c`; read and write.*/
+///
+/// - `0x0b64c`; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TRGTTIML1(());
 impl RegisterLongName for TRGTTIML1 {}
@@ -720,10 +720,10 @@ impl TRGTTIML1 {
     }
 }
 /// Target time 1, high.
-/**
- - `0x0b650`; read and write.*/
+///
+/// - `0x0b650`; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TRGTTIMH1(());
 impl RegisterLongName for TRGTTIMH1 {}
@@ -746,10 +746,10 @@ impl TRGTTIMH1 {
     }
 }
 /// Half period of clock output 0 in nanoseconds.
-/**
- - `0x0b654`; read and write.*/
+///
+/// - `0x0b654`; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux igb\_ptp.c; i210-summary.
+/// - Source: linux igb_ptp.c; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct FREQOUT0(());
 impl RegisterLongName for FREQOUT0 {}
@@ -772,10 +772,10 @@ impl FREQOUT0 {
     }
 }
 /// Half period of clock output 1 in nanoseconds.
-/**
- - `0x0b658`; read and write.*/
+///
+/// - `0x0b658`; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux igb\_ptp.c; i210-summary.
+/// - Source: linux igb_ptp.c; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct FREQOUT1(());
 impl RegisterLongName for FREQOUT1 {}
@@ -798,10 +798,10 @@ impl FREQOUT1 {
     }
 }
 /// Auxiliary stamp 0, low; read it first.
-/**
- - `0x0b65c`; read only.*/
+///
+/// - `0x0b65c`; read only.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 p352; linux e1000\_regs.h.
+/// - Source: ds-i210 p352; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct AUXSTMPL0(());
 impl RegisterLongName for AUXSTMPL0 {}
@@ -822,10 +822,10 @@ impl AUXSTMPL0 {
     }
 }
 /// Auxiliary stamp 0, high; reading it frees the pair.
-/**
- - `0x0b660`; read only.*/
+///
+/// - `0x0b660`; read only.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 p352; linux e1000\_regs.h.
+/// - Source: ds-i210 p352; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct AUXSTMPH0(());
 impl RegisterLongName for AUXSTMPH0 {}
@@ -846,10 +846,10 @@ impl AUXSTMPH0 {
     }
 }
 /// Auxiliary stamp 1, low; read it first.
-/**
- - `0x0b664`; read only.*/
+///
+/// - `0x0b664`; read only.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct AUXSTMPL1(());
 impl RegisterLongName for AUXSTMPL1 {}
@@ -870,10 +870,10 @@ impl AUXSTMPL1 {
     }
 }
 /// Auxiliary stamp 1, high; reading it frees the pair.
-/**
- - `0x0b668`; read only.*/
+///
+/// - `0x0b668`; read only.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct AUXSTMPH1(());
 impl RegisterLongName for AUXSTMPH1 {}
@@ -893,11 +893,11 @@ impl AUXSTMPH1 {
         }
     }
 }
-/// Clock causes, which together are ICR.TIME\_SYNC; the 82580 clears them only on write.
-/**
- - `0x0b66c`; a read or writing 1 clears.*/
+/// Clock causes, which together are ICR.TIME_SYNC; the 82580 clears them only on write.
+///
+/// - `0x0b66c`; a read or writing 1 clears.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000\_defines.h; i210-summary.
+/// - Source: linux e1000_defines.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct TSICR(());
 impl RegisterLongName for TSICR {}
@@ -909,36 +909,36 @@ impl ReadClear for TSICR {}
 impl WriteClear for TSICR {}
 impl TSICR {
     /// The clock wrapped.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const SYS_WRAP: Field<u32, Self> = Field::new(0x1, 0);
     /// Transmit stamp taken.
-    /**
- Bit 1.*/
+    ///
+    /// Bit 1.
     pub const TXTS: Field<u32, Self> = Field::new(0x1, 1);
     /// Receive stamp taken.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const RXTS: Field<u32, Self> = Field::new(0x1, 2);
     /// Target time 0 reached.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const TT0: Field<u32, Self> = Field::new(0x1, 3);
     /// Target time 1 reached.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const TT1: Field<u32, Self> = Field::new(0x1, 4);
     /// Auxiliary stamp 0 taken.
-    /**
- Bit 5.*/
+    ///
+    /// Bit 5.
     pub const AUTT0: Field<u32, Self> = Field::new(0x1, 5);
     /// Auxiliary stamp 1 taken.
-    /**
- Bit 6.*/
+    ///
+    /// Bit 6.
     pub const AUTT1: Field<u32, Self> = Field::new(0x1, 6);
     /// TIMADJ is done.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const TADJ: Field<u32, Self> = Field::new(0x1, 7);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -952,10 +952,10 @@ impl TSICR {
     }
 }
 /// Mask of clock causes.
-/**
- - `0x0b674`; read and write.*/
+///
+/// - `0x0b674`; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000\_defines.h; i210-summary.
+/// - Source: linux e1000_defines.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct TSIM(());
 impl RegisterLongName for TSIM {}
@@ -967,36 +967,36 @@ impl Write for TSIM {}
 impl Modify for TSIM {}
 impl TSIM {
     /// The clock wrapped.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const SYS_WRAP: Field<u32, Self> = Field::new(0x1, 0);
     /// Transmit stamp taken.
-    /**
- Bit 1.*/
+    ///
+    /// Bit 1.
     pub const TXTS: Field<u32, Self> = Field::new(0x1, 1);
     /// Receive stamp taken.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const RXTS: Field<u32, Self> = Field::new(0x1, 2);
     /// Target time 0 reached.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const TT0: Field<u32, Self> = Field::new(0x1, 3);
     /// Target time 1 reached.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const TT1: Field<u32, Self> = Field::new(0x1, 4);
     /// Auxiliary stamp 0 taken.
-    /**
- Bit 5.*/
+    ///
+    /// Bit 5.
     pub const AUTT0: Field<u32, Self> = Field::new(0x1, 5);
     /// Auxiliary stamp 1 taken.
-    /**
- Bit 6.*/
+    ///
+    /// Bit 6.
     pub const AUTT1: Field<u32, Self> = Field::new(0x1, 6);
     /// TIMADJ is done.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const TADJ: Field<u32, Self> = Field::new(0x1, 7);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -1010,10 +1010,10 @@ impl TSIM {
     }
 }
 /// What the pins do for the clock.
-/**
- - `0x0003c`; read and write.*/
+///
+/// - `0x0003c`; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: linux e1000\_defines.h; i210-summary.
+/// - Source: linux e1000_defines.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct TSSDP(());
 impl RegisterLongName for TSSDP {}
@@ -1025,24 +1025,24 @@ impl Write for TSSDP {}
 impl Modify for TSSDP {}
 impl TSSDP {
     /// Pin of auxiliary stamp 0.
-    /**
- Bits 1:0.*/
+    ///
+    /// Bits 1:0.
     pub const AUX0_SDP_SEL: Field<u32, Self> = Field::new(0x3, 0);
     /// Auxiliary stamp 0 by pin.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const AUX0_TS_SDP_EN: Field<u32, Self> = Field::new(0x1, 2);
     /// Pin of auxiliary stamp 1.
-    /**
- Bits 4:3.*/
+    ///
+    /// Bits 4:3.
     pub const AUX1_SDP_SEL: Field<u32, Self> = Field::new(0x3, 3);
     /// Auxiliary stamp 1 by pin.
-    /**
- Bit 5.*/
+    ///
+    /// Bit 5.
     pub const AUX1_TS_SDP_EN: Field<u32, Self> = Field::new(0x1, 5);
     /// What SDP0 puts out.
-    /**
- Bits 7:6.*/
+    ///
+    /// Bits 7:6.
     pub const TS_SDP0_SEL: Field<u32, Self> = Field::new(0x3, 6);
     /// `TS_SDP0_SEL` = 0.
     pub const TS_SDP0_SEL_TT0: FieldValue<u32, Self> = FieldValue::<
@@ -1065,12 +1065,12 @@ impl TSSDP {
         Self,
     >::new(0x3, 6, 3);
     /// SDP0 belongs to the clock.
-    /**
- Bit 8.*/
+    ///
+    /// Bit 8.
     pub const TS_SDP0_EN: Field<u32, Self> = Field::new(0x1, 8);
     /// What SDP1 puts out.
-    /**
- Bits 10:9.*/
+    ///
+    /// Bits 10:9.
     pub const TS_SDP1_SEL: Field<u32, Self> = Field::new(0x3, 9);
     /// `TS_SDP1_SEL` = 0.
     pub const TS_SDP1_SEL_TT0: FieldValue<u32, Self> = FieldValue::<
@@ -1093,12 +1093,12 @@ impl TSSDP {
         Self,
     >::new(0x3, 9, 3);
     /// SDP1 belongs to the clock.
-    /**
- Bit 11.*/
+    ///
+    /// Bit 11.
     pub const TS_SDP1_EN: Field<u32, Self> = Field::new(0x1, 11);
     /// What SDP2 puts out.
-    /**
- Bits 13:12.*/
+    ///
+    /// Bits 13:12.
     pub const TS_SDP2_SEL: Field<u32, Self> = Field::new(0x3, 12);
     /// `TS_SDP2_SEL` = 0.
     pub const TS_SDP2_SEL_TT0: FieldValue<u32, Self> = FieldValue::<
@@ -1121,12 +1121,12 @@ impl TSSDP {
         Self,
     >::new(0x3, 12, 3);
     /// SDP2 belongs to the clock.
-    /**
- Bit 14.*/
+    ///
+    /// Bit 14.
     pub const TS_SDP2_EN: Field<u32, Self> = Field::new(0x1, 14);
     /// What SDP3 puts out.
-    /**
- Bits 16:15.*/
+    ///
+    /// Bits 16:15.
     pub const TS_SDP3_SEL: Field<u32, Self> = Field::new(0x3, 15);
     /// `TS_SDP3_SEL` = 0.
     pub const TS_SDP3_SEL_TT0: FieldValue<u32, Self> = FieldValue::<
@@ -1149,8 +1149,8 @@ impl TSSDP {
         Self,
     >::new(0x3, 15, 3);
     /// SDP3 belongs to the clock.
-    /**
- Bit 17.*/
+    ///
+    /// Bit 17.
     pub const TS_SDP3_EN: Field<u32, Self> = Field::new(0x1, 17);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -1424,7 +1424,7 @@ impl<B: Bus> Regs<B> {
             None => None,
         }
     }
-    /// [`TSICR`]: Clock causes, which together are ICR.TIME\_SYNC; the 82580 clears them only on write.
+    /// [`TSICR`]: Clock causes, which together are ICR.TIME_SYNC; the 82580 clears them only on write.
     ///
     /// `None` where this chip has none.
     #[inline]

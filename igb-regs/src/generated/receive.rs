@@ -10,10 +10,10 @@ use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
 /// Receive control.
-/**
- - `0x00100`; read and write.*/
+///
+/// - `0x00100`; read and write.
 /// - On all chips.
-/// - Source: i210-reg 8.10.1; linux e1000\_defines.h; ds-i210 p252.
+/// - Source: i210-reg 8.10.1; linux e1000_defines.h; ds-i210 p252.
 #[derive(Debug, Clone, Copy)]
 pub struct RCTL(());
 impl RegisterLongName for RCTL {}
@@ -25,28 +25,28 @@ impl Write for RCTL {}
 impl Modify for RCTL {}
 impl RCTL {
     /// Receiver on.
-    /**
- Bit 1.*/
+    ///
+    /// Bit 1.
     pub const RXEN: Field<u32, Self> = Field::new(0x1, 1);
     /// Store bad packets.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const SBP: Field<u32, Self> = Field::new(0x1, 2);
     /// Accept all unicast.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const UPE: Field<u32, Self> = Field::new(0x1, 3);
     /// Accept all multicast.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const MPE: Field<u32, Self> = Field::new(0x1, 4);
     /// Accept long packets, up to RLPML.
-    /**
- Bit 5.*/
+    ///
+    /// Bit 5.
     pub const LPE: Field<u32, Self> = Field::new(0x1, 5);
     /// Loopback.
-    /**
- Bits 7:6.*/
+    ///
+    /// Bits 7:6.
     pub const LBM: Field<u32, Self> = Field::new(0x3, 6);
     /// `LBM` = 0.
     pub const LBM_NONE: FieldValue<u32, Self> = FieldValue::<u32, Self>::new(0x3, 6, 0);
@@ -58,16 +58,16 @@ impl RCTL {
         Self,
     >::new(0x3, 6, 3);
     /// Which address bits index MTA: 0 takes bits 47:36.
-    /**
- Bits 13:12.*/
+    ///
+    /// Bits 13:12.
     pub const MO: Field<u32, Self> = Field::new(0x3, 12);
     /// Accept broadcast.
-    /**
- Bit 15.*/
+    ///
+    /// Bit 15.
     pub const BAM: Field<u32, Self> = Field::new(0x1, 15);
     /// Buffer size while SRRCTL.BSIZEPACKET is 0.
-    /**
- Bits 17:16.*/
+    ///
+    /// Bits 17:16.
     pub const BSIZE: Field<u32, Self> = Field::new(0x3, 16);
     /// `BSIZE` = 0.
     pub const BSIZE_2048: FieldValue<u32, Self> = FieldValue::<
@@ -90,41 +90,41 @@ impl RCTL {
         Self,
     >::new(0x3, 16, 3);
     /// VLAN filter on.
-    /**
- Bit 18.*/
+    ///
+    /// Bit 18.
     pub const VFE: Field<u32, Self> = Field::new(0x1, 18);
     /// Compare the tag's CFI bit with CFI.
-    /**
- Bit 19.*/
+    ///
+    /// Bit 19.
     pub const CFIEN: Field<u32, Self> = Field::new(0x1, 19);
     /// Value that CFIEN compares with.
-    /**
- Bit 20; source: i210-reg; dpdk.*/
+    ///
+    /// Bit 20; source: i210-reg; dpdk.
     pub const CFI: Field<u32, Self> = Field::new(0x1, 20);
     /// Pad small packets on receive.
-    /**
- Bit 21; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 21; on i210, i211; source: i210-reg.
     pub const PSP: Field<u32, Self> = Field::new(0x1, 21);
     /// Drop PAUSE frames to this address.
-    /**
- Bit 22.*/
+    ///
+    /// Bit 22.
     pub const DPF: Field<u32, Self> = Field::new(0x1, 22);
     /// Pass MAC control frames.
-    /**
- Bit 23.*/
+    ///
+    /// Bit 23.
     pub const PMCF: Field<u32, Self> = Field::new(0x1, 23);
     /// Strip the Ethernet CRC.
-    /**
- Bit 26.*/
+    ///
+    /// Bit 26.
     pub const SECRC: Field<u32, Self> = Field::new(0x1, 26);
     /// Byte offset.
     pub const OFFSET: u32 = 0x100;
 }
 /// Longest packet accepted with RCTL.LPE, in bytes.
-/**
- - `0x05004` (82575, 82580, i350, i354, i210, i211); `0x05004`, reset `0x00002600` (82576); read and write.*/
+///
+/// - `0x05004` (82575, 82580, i350, i354, i210, i211); `0x05004`, reset `0x00002600` (82576); read and write.
 /// - On all chips.
-/// - Source: ds-i210 7.1.1.4; linux igb\_main.c.
+/// - Source: ds-i210 7.1.1.4; linux igb_main.c.
 #[derive(Debug, Clone, Copy)]
 pub struct RLPML(());
 impl RegisterLongName for RLPML {}
@@ -139,10 +139,10 @@ impl RLPML {
     pub const OFFSET: u32 = 0x5004;
 }
 /// Size of the receive packet buffer.
-/**
- - `0x02404`, reset `0x00000040` (82576); `0x02404` (82580, i350, i354); `0x02404`, reset `0x000000a2` (i210, i211); read and write.*/
+///
+/// - `0x02404`, reset `0x00000040` (82576); `0x02404` (82580, i350, i354); `0x02404`, reset `0x000000a2` (i210, i211); read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux e1000\_82575.c; ds-i210 p150.
+/// - Source: linux e1000_82575.c; ds-i210 p150.
 #[derive(Debug, Clone, Copy)]
 pub struct RXPBS(());
 impl RegisterLongName for RXPBS {}
@@ -154,8 +154,8 @@ impl Write for RXPBS {}
 impl Modify for RXPBS {}
 impl RXPBS {
     /// Size by number.
-    /**
- Bits 3:0; on 82580, i350, i354; source: linux e1000\_82575.c.*/
+    ///
+    /// Bits 3:0; on 82580, i350, i354; source: linux e1000_82575.c.
     pub const INDEX: Field<u32, Self> = Field::new(0xf, 0);
     /// `INDEX` = 0.
     pub const INDEX_KB36: FieldValue<u32, Self> = FieldValue::<
@@ -201,20 +201,20 @@ impl RXPBS {
         Self,
     >::new(0xf, 0, 10);
     /// Size in KB.
-    /**
- Bits 5:0; on i210, i211; source: linux e1000\_defines.h; ds-i210 p150.*/
+    ///
+    /// Bits 5:0; on i210, i211; source: linux e1000_defines.h; ds-i210 p150.
     pub const RXPBSIZE: Field<u32, Self> = Field::new(0x3f, 0);
     /// Size in KB.
-    /**
- Bits 6:0; on 82576; source: linux e1000\_82575.h.*/
+    ///
+    /// Bits 6:0; on 82576; source: linux e1000_82575.h.
     pub const PBSIZE: Field<u32, Self> = Field::new(0x7f, 0);
     /// Buffer from management controller to host in KB.
-    /**
- Bits 11:6; on i210, i211; source: ds-i210 p150; linux e1000\_defines.h.*/
+    ///
+    /// Bits 11:6; on i210, i211; source: ds-i210 p150; linux e1000_defines.h.
     pub const BMC2OSPBSIZE: Field<u32, Self> = Field::new(0x3f, 6);
     /// Time stamps travel with packets in the buffer.
-    /**
- Bit 31; on 82580, i350, i354, i210, i211; source: linux e1000\_defines.h; ds-i210 7.1.6.*/
+    ///
+    /// Bit 31; on 82580, i350, i354, i210, i211; source: linux e1000_defines.h; ds-i210 7.1.6.
     pub const CFG_TS_EN: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -231,10 +231,10 @@ impl RXPBS {
     }
 }
 /// Packet buffer split: receive part in KB.
-/**
- - `0x01000`; read and write.*/
+///
+/// - `0x01000`; read and write.
 /// - On 82575.
-/// - Source: linux igb\_main.c.
+/// - Source: linux igb_main.c.
 #[derive(Debug, Clone, Copy)]
 pub struct PBA(());
 impl RegisterLongName for PBA {}
@@ -255,10 +255,10 @@ impl PBA {
     }
 }
 /// Packet buffer size.
-/**
- - `0x01008`; read and write.*/
+///
+/// - `0x01008`; read and write.
 /// - On 82575.
-/// - Source: linux e1000\_regs.h, chips not said.
+/// - Source: linux e1000_regs.h, chips not said.
 #[derive(Debug, Clone, Copy)]
 pub struct PBS(());
 impl RegisterLongName for PBS {}
@@ -279,10 +279,10 @@ impl PBS {
     }
 }
 /// Ring base address, low half; 128-byte aligned.
-/**
- - [0..=3] at `0x02800` + 0x100·n (82575); [0..=3] at `0x02800` + 0x100·n, [4..=15] at `0x0c100` + 0x40·n (82576); [0..=3] at `0x02800` + 0x100·n, [4..=7] at `0x0c100` + 0x40·n (82580, i350, i354); [0..=3] at `0x02800` + 0x100·n (i210); [0..=1] at `0x02800` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x02800` + 0x100·n (82575); [0..=3] at `0x02800` + 0x100·n, [4..=15] at `0x0c100` + 0x40·n (82576); [0..=3] at `0x02800` + 0x100·n, [4..=7] at `0x0c100` + 0x40·n (82580, i350, i354); [0..=3] at `0x02800` + 0x100·n (i210); [0..=1] at `0x02800` + 0x100·n (i211); read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.10.4; linux e1000\_regs.h.
+/// - Source: ds-i210 8.10.4; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RDBAL(());
 impl RegisterLongName for RDBAL {}
@@ -294,8 +294,8 @@ impl Write for RDBAL {}
 impl Modify for RDBAL {}
 impl RDBAL {
     /// Address bits 31:7.
-    /**
- Bits 31:7.*/
+    ///
+    /// Bits 31:7.
     pub const RDBAL: Field<u32, Self> = Field::new(0x1ffffff, 7);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -331,10 +331,10 @@ impl RDBAL {
     }
 }
 /// Ring base address, high half.
-/**
- - [0..=3] at `0x02804` + 0x100·n (82575); [0..=3] at `0x02804` + 0x100·n, [4..=15] at `0x0c104` + 0x40·n (82576); [0..=3] at `0x02804` + 0x100·n, [4..=7] at `0x0c104` + 0x40·n (82580, i350, i354); [0..=3] at `0x02804` + 0x100·n (i210); [0..=1] at `0x02804` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x02804` + 0x100·n (82575); [0..=3] at `0x02804` + 0x100·n, [4..=15] at `0x0c104` + 0x40·n (82576); [0..=3] at `0x02804` + 0x100·n, [4..=7] at `0x0c104` + 0x40·n (82580, i350, i354); [0..=3] at `0x02804` + 0x100·n (i210); [0..=1] at `0x02804` + 0x100·n (i211); read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.10.5; linux e1000\_regs.h.
+/// - Source: ds-i210 8.10.5; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RDBAH(());
 impl RegisterLongName for RDBAH {}
@@ -379,8 +379,8 @@ impl RDBAH {
     }
 }
 /// Ring length in bytes, a multiple of 128, at most 0x80000.
-/**
- - [0..=3] at `0x02808` + 0x100·n (82575); [0..=3] at `0x02808` + 0x100·n, [4..=15] at `0x0c108` + 0x40·n (82576); [0..=3] at `0x02808` + 0x100·n, [4..=7] at `0x0c108` + 0x40·n (82580, i350, i354); [0..=3] at `0x02808` + 0x100·n (i210); [0..=1] at `0x02808` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x02808` + 0x100·n (82575); [0..=3] at `0x02808` + 0x100·n, [4..=15] at `0x0c108` + 0x40·n (82576); [0..=3] at `0x02808` + 0x100·n, [4..=7] at `0x0c108` + 0x40·n (82580, i350, i354); [0..=3] at `0x02808` + 0x100·n (i210); [0..=1] at `0x02808` + 0x100·n (i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.10.6; sdm-82575 14.3.57.
 #[derive(Debug, Clone, Copy)]
@@ -394,8 +394,8 @@ impl Write for RDLEN {}
 impl Modify for RDLEN {}
 impl RDLEN {
     /// Length in units of 128 bytes (8 descriptors).
-    /**
- Bits 19:7.*/
+    ///
+    /// Bits 19:7.
     pub const LEN: Field<u32, Self> = Field::new(0x1fff, 7);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -431,10 +431,10 @@ impl RDLEN {
     }
 }
 /// Buffer sizes and descriptor type.
-/**
- - [0..=3] at `0x0280c` + 0x100·n (82575); [0..=3] at `0x0280c` + 0x100·n, [4..=15] at `0x0c10c` + 0x40·n (82576); [0..=3] at `0x0280c` + 0x100·n, [4..=7] at `0x0c10c` + 0x40·n (82580, i350, i354); [0..=3] at `0x0280c` + 0x100·n (i210); [0..=1] at `0x0280c` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x0280c` + 0x100·n (82575); [0..=3] at `0x0280c` + 0x100·n, [4..=15] at `0x0c10c` + 0x40·n (82576); [0..=3] at `0x0280c` + 0x100·n, [4..=7] at `0x0c10c` + 0x40·n (82580, i350, i354); [0..=3] at `0x0280c` + 0x100·n (i210); [0..=1] at `0x0280c` + 0x100·n (i211); read and write.
 /// - On all chips.
-/// - Source: i210-reg 8.10; ds-i210 p265; linux e1000\_82575.h.
+/// - Source: i210-reg 8.10; ds-i210 p265; linux e1000_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct SRRCTL(());
 impl RegisterLongName for SRRCTL {}
@@ -446,24 +446,24 @@ impl Write for SRRCTL {}
 impl Modify for SRRCTL {}
 impl SRRCTL {
     /// Packet buffer in KB; 0 takes RCTL.BSIZE.
-    /**
- Bits 6:0.*/
+    ///
+    /// Bits 6:0.
     pub const BSIZEPACKET: Field<u32, Self> = Field::new(0x7f, 0);
     /// No DMA coalescing for this queue.
-    /**
- Bit 7; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 7; on i210, i211; source: i210-reg 8.10.
     pub const DMACQ_DIS: Field<u32, Self> = Field::new(0x1, 7);
     /// Header buffer in units of 64 bytes.
-    /**
- Bits 13:8.*/
+    ///
+    /// Bits 13:8.
     pub const BSIZEHEADER: Field<u32, Self> = Field::new(0x3f, 8);
     /// Low threshold in units of 16 descriptors.
-    /**
- Bits 24:20; source: i210-reg 8.10; ds-i210 p265.*/
+    ///
+    /// Bits 24:20; source: i210-reg 8.10; ds-i210 p265.
     pub const RDMTS: Field<u32, Self> = Field::new(0x1f, 20);
     /// Descriptor type.
-    /**
- Bits 27:25; source: dpdk e1000\_82575.h; linux.*/
+    ///
+    /// Bits 27:25; source: dpdk e1000_82575.h; linux.
     pub const DESCTYPE: Field<u32, Self> = Field::new(0x7, 25);
     /// `DESCTYPE` = 0.
     pub const DESCTYPE_LEGACY: FieldValue<u32, Self> = FieldValue::<
@@ -496,12 +496,12 @@ impl SRRCTL {
         Self,
     >::new(0x7, 25, 5);
     /// Puts a 16-byte time stamp before the packet.
-    /**
- Bit 30; on 82580, i350, i354, i210, i211; source: linux e1000\_82575.h; i210-reg.*/
+    ///
+    /// Bit 30; on 82580, i350, i354, i210, i211; source: linux e1000_82575.h; i210-reg.
     pub const TIMESTAMP: Field<u32, Self> = Field::new(0x1, 30);
     /// Drops packets when no descriptor is free, rather than hold up other queues.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const DROP_EN: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -537,8 +537,8 @@ impl SRRCTL {
     }
 }
 /// Head. The I210's datasheet calls it read only; drivers write 0.
-/**
- - [0..=3] at `0x02810` + 0x100·n (82575); [0..=3] at `0x02810` + 0x100·n, [4..=15] at `0x0c110` + 0x40·n (82576); [0..=3] at `0x02810` + 0x100·n, [4..=7] at `0x0c110` + 0x40·n (82580, i350, i354); [0..=3] at `0x02810` + 0x100·n (i210); [0..=1] at `0x02810` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x02810` + 0x100·n (82575); [0..=3] at `0x02810` + 0x100·n, [4..=15] at `0x0c110` + 0x40·n (82576); [0..=3] at `0x02810` + 0x100·n, [4..=7] at `0x0c110` + 0x40·n (82580, i350, i354); [0..=3] at `0x02810` + 0x100·n (i210); [0..=1] at `0x02810` + 0x100·n (i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.10.7; sdm-82575 14.3.58.
 #[derive(Debug, Clone, Copy)]
@@ -552,8 +552,8 @@ impl Write for RDH {}
 impl Modify for RDH {}
 impl RDH {
     /// Descriptor index.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const RDH: Field<u32, Self> = Field::new(0xffff, 0);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -589,8 +589,8 @@ impl RDH {
     }
 }
 /// Tail: the doorbell; a write to a disabled queue does nothing.
-/**
- - [0..=3] at `0x02818` + 0x100·n (82575); [0..=3] at `0x02818` + 0x100·n, [4..=15] at `0x0c118` + 0x40·n (82576); [0..=3] at `0x02818` + 0x100·n, [4..=7] at `0x0c118` + 0x40·n (82580, i350, i354); [0..=3] at `0x02818` + 0x100·n (i210); [0..=1] at `0x02818` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x02818` + 0x100·n (82575); [0..=3] at `0x02818` + 0x100·n, [4..=15] at `0x0c118` + 0x40·n (82576); [0..=3] at `0x02818` + 0x100·n, [4..=7] at `0x0c118` + 0x40·n (82580, i350, i354); [0..=3] at `0x02818` + 0x100·n (i210); [0..=1] at `0x02818` + 0x100·n (i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.10.8; sdm-82575 14.3.59.
 #[derive(Debug, Clone, Copy)]
@@ -604,8 +604,8 @@ impl Write for RDT {}
 impl Modify for RDT {}
 impl RDT {
     /// Descriptor index.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const RDT: Field<u32, Self> = Field::new(0xffff, 0);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -641,10 +641,10 @@ impl RDT {
     }
 }
 /// Queue enable and thresholds.
-/**
- - [0..=3] at `0x02828` + 0x100·n (82575); [0..=3] at `0x02828` + 0x100·n, [4..=15] at `0x0c128` + 0x40·n (82576); [0..=3] at `0x02828` + 0x100·n, [4..=7] at `0x0c128` + 0x40·n (82580, i350, i354); [0..=3] at `0x02828` + 0x100·n, reset `0x00010a0c` (i210); [0..=1] at `0x02828` + 0x100·n, reset `0x00010a0c` (i211); read and write.*/
+///
+/// - [0..=3] at `0x02828` + 0x100·n (82575); [0..=3] at `0x02828` + 0x100·n, [4..=15] at `0x0c128` + 0x40·n (82576); [0..=3] at `0x02828` + 0x100·n, [4..=7] at `0x0c128` + 0x40·n (82580, i350, i354); [0..=3] at `0x02828` + 0x100·n, reset `0x00010a0c` (i210); [0..=1] at `0x02828` + 0x100·n, reset `0x00010a0c` (i211); read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.10.9; i210-reg 8.10.9; linux igb\_main.c.
+/// - Source: ds-i210 8.10.9; i210-reg 8.10.9; linux igb_main.c.
 #[derive(Debug, Clone, Copy)]
 pub struct RXDCTL(());
 impl RegisterLongName for RXDCTL {}
@@ -656,24 +656,24 @@ impl Write for RXDCTL {}
 impl Modify for RXDCTL {}
 impl RXDCTL {
     /// Prefetch threshold in descriptors.
-    /**
- Bits 4:0.*/
+    ///
+    /// Bits 4:0.
     pub const PTHRESH: Field<u32, Self> = Field::new(0x1f, 0);
     /// Host threshold in descriptors.
-    /**
- Bits 12:8.*/
+    ///
+    /// Bits 12:8.
     pub const HTHRESH: Field<u32, Self> = Field::new(0x1f, 8);
     /// Write-back threshold in descriptors.
-    /**
- Bits 20:16.*/
+    ///
+    /// Bits 20:16.
     pub const WTHRESH: Field<u32, Self> = Field::new(0x1f, 16);
     /// Queue on; reads 1 when it is.
-    /**
- Bit 25.*/
+    ///
+    /// Bit 25.
     pub const ENABLE: Field<u32, Self> = Field::new(0x1, 25);
     /// Writes back at once.
-    /**
- Bit 26; source: i210-reg 8.10.9; dpdk e1000\_82575.h.*/
+    ///
+    /// Bit 26; source: i210-reg 8.10.9; dpdk e1000_82575.h.
     pub const SWFLSH: Field<u32, Self> = Field::new(0x1, 26);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -709,10 +709,10 @@ impl RXDCTL {
     }
 }
 /// DCA and PCIe attributes of the queue.
-/**
- - [0..=3] at `0x02814` + 0x100·n (82575); [0..=3] at `0x02814` + 0x100·n, [4..=15] at `0x0c114` + 0x40·n (82576); [0..=3] at `0x02814` + 0x100·n, [4..=7] at `0x0c114` + 0x40·n (82580, i350, i354); [0..=3] at `0x02814` + 0x100·n (i210); [0..=1] at `0x02814` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x02814` + 0x100·n (82575); [0..=3] at `0x02814` + 0x100·n, [4..=15] at `0x0c114` + 0x40·n (82576); [0..=3] at `0x02814` + 0x100·n, [4..=7] at `0x0c114` + 0x40·n (82580, i350, i354); [0..=3] at `0x02814` + 0x100·n (i210); [0..=1] at `0x02814` + 0x100·n (i211); read and write.
 /// - On all chips.
-/// - Source: linux e1000\_82575.h; ds-i210 8.13.1.
+/// - Source: linux e1000_82575.h; ds-i210 8.13.1.
 #[derive(Debug, Clone, Copy)]
 pub struct RXCTL(());
 impl RegisterLongName for RXCTL {}
@@ -724,28 +724,28 @@ impl Write for RXCTL {}
 impl Modify for RXCTL {}
 impl RXCTL {
     /// DCA tag.
-    /**
- Bits 4:0; on 82575.*/
+    ///
+    /// Bits 4:0; on 82575.
     pub const CPUID: Field<u32, Self> = Field::new(0x1f, 0);
     /// DCA for descriptors.
-    /**
- Bit 5.*/
+    ///
+    /// Bit 5.
     pub const DESC_DCA_EN: Field<u32, Self> = Field::new(0x1, 5);
     /// DCA for header buffers.
-    /**
- Bit 6.*/
+    ///
+    /// Bit 6.
     pub const HEAD_DCA_EN: Field<u32, Self> = Field::new(0x1, 6);
     /// DCA for packet buffers.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const DATA_DCA_EN: Field<u32, Self> = Field::new(0x1, 7);
     /// Relaxed ordering of descriptor reads.
-    /**
- Bit 9.*/
+    ///
+    /// Bit 9.
     pub const DESC_RRO_EN: Field<u32, Self> = Field::new(0x1, 9);
     /// DCA tag.
-    /**
- Bits 31:24; on 82576, 82580, i350, i354, i210, i211.*/
+    ///
+    /// Bits 31:24; on 82576, 82580, i350, i354, i210, i211.
     pub const CPU_TAG: Field<u32, Self> = Field::new(0xff, 24);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -781,10 +781,10 @@ impl RXCTL {
     }
 }
 /// Packets dropped by this queue. On the I210 and I211 the read may not clear it: write 0.
-/**
- - [0..=3] at `0x02830` + 0x100·n, [4..=15] at `0x0c130` + 0x40·n (82576); [0..=3] at `0x02830` + 0x100·n, [4..=7] at `0x0c130` + 0x40·n (82580, i350, i354); [0..=3] at `0x02830` + 0x100·n (i210); [0..=1] at `0x02830` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x02830` + 0x100·n, [4..=15] at `0x0c130` + 0x40·n (82576); [0..=3] at `0x02830` + 0x100·n, [4..=7] at `0x0c130` + 0x40·n (82580, i350, i354); [0..=3] at `0x02830` + 0x100·n (i210); [0..=1] at `0x02830` + 0x100·n (i211); read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux igb\_main.c; i210-summary; dpdk e1000\_regs.h.
+/// - Source: linux igb_main.c; i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RQDPC(());
 impl RegisterLongName for RQDPC {}
@@ -795,8 +795,8 @@ impl ReadClear for RQDPC {}
 impl Write for RQDPC {}
 impl RQDPC {
     /// The count.
-    /**
- Bits 31:0, a read clears it.*/
+    ///
+    /// Bits 31:0, a read clears it.
     pub const RQDPC: Field<u32, Self> = Field::new(0xffffffff, 0);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -833,10 +833,10 @@ impl RQDPC {
     }
 }
 /// Per queue VLAN and CRC handling.
-/**
- - [0..=7] at `0x0c038` + 0x40·n (i350, i354); [0..=3] at `0x0c038` + 0x40·n (i210); [0..=1] at `0x0c038` + 0x40·n (i211); read and write.*/
+///
+/// - [0..=7] at `0x0c038` + 0x40·n (i350, i354); [0..=3] at `0x0c038` + 0x40·n (i210); [0..=1] at `0x0c038` + 0x40·n (i211); read and write.
 /// - On i350, i354, i210, i211.
-/// - Source: linux e1000\_82575.h; ds-i210 8.10.23.
+/// - Source: linux e1000_82575.h; ds-i210 8.10.23.
 #[derive(Debug, Clone, Copy)]
 pub struct DVMOLR(());
 impl RegisterLongName for DVMOLR {}
@@ -848,16 +848,16 @@ impl Write for DVMOLR {}
 impl Modify for DVMOLR {}
 impl DVMOLR {
     /// Reports tag 0.
-    /**
- Bit 29.*/
+    ///
+    /// Bit 29.
     pub const HIDVLAN: Field<u32, Self> = Field::new(0x1, 29);
     /// Strips tags, even without CTRL.VME.
-    /**
- Bit 30.*/
+    ///
+    /// Bit 30.
     pub const STRVLAN: Field<u32, Self> = Field::new(0x1, 30);
     /// Strips the CRC.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const STRCRC: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -886,10 +886,10 @@ impl DVMOLR {
     }
 }
 /// Which headers are split; on the I210 bits 10, 13 and 16 are written 1.
-/**
- - [0..=3] at `0x05480` + 0x4·n (82575, i210); [0..=7] at `0x05480` + 0x4·n (82576, 82580, i350, i354); [0..=1] at `0x05480` + 0x4·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x05480` + 0x4·n (82575, i210); [0..=7] at `0x05480` + 0x4·n (82576, 82580, i350, i354); [0..=1] at `0x05480` + 0x4·n (i211); read and write.
 /// - On all chips.
-/// - Source: i210-reg 8.10; linux e1000\_regs.h; qemu igb\_regs.h.
+/// - Source: i210-reg 8.10; linux e1000_regs.h; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PSRTYPE(());
 impl RegisterLongName for PSRTYPE {}
@@ -901,68 +901,68 @@ impl Write for PSRTYPE {}
 impl Modify for PSRTYPE {}
 impl PSRTYPE {
     /// Ethernet.
-    /**
- Bit 0; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 0; on i210, i211; source: i210-reg 8.10.
     pub const TYPE0: Field<u32, Self> = Field::new(0x1, 0);
     /// IPv4, fragments.
-    /**
- Bit 1; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 1; on i210, i211; source: i210-reg 8.10.
     pub const TYPE1: Field<u32, Self> = Field::new(0x1, 1);
     /// IPv4, TCP.
-    /**
- Bit 2; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 2; on i210, i211; source: i210-reg 8.10.
     pub const TYPE2: Field<u32, Self> = Field::new(0x1, 2);
     /// IPv4, UDP.
-    /**
- Bit 3; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 3; on i210, i211; source: i210-reg 8.10.
     pub const TYPE3: Field<u32, Self> = Field::new(0x1, 3);
     /// IPv4, IPv6, fragments.
-    /**
- Bit 4; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 4; on i210, i211; source: i210-reg 8.10.
     pub const TYPE4: Field<u32, Self> = Field::new(0x1, 4);
     /// IPv4, IPv6, TCP.
-    /**
- Bit 5; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 5; on i210, i211; source: i210-reg 8.10.
     pub const TYPE5: Field<u32, Self> = Field::new(0x1, 5);
     /// IPv4, IPv6, UDP.
-    /**
- Bit 6; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 6; on i210, i211; source: i210-reg 8.10.
     pub const TYPE6: Field<u32, Self> = Field::new(0x1, 6);
     /// IPv6, fragments.
-    /**
- Bit 7; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 7; on i210, i211; source: i210-reg 8.10.
     pub const TYPE7: Field<u32, Self> = Field::new(0x1, 7);
     /// IPv6, TCP.
-    /**
- Bit 8; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 8; on i210, i211; source: i210-reg 8.10.
     pub const TYPE8: Field<u32, Self> = Field::new(0x1, 8);
     /// IPv6, UDP.
-    /**
- Bit 9; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 9; on i210, i211; source: i210-reg 8.10.
     pub const TYPE9: Field<u32, Self> = Field::new(0x1, 9);
     /// IPv4, TCP, NFS.
-    /**
- Bit 11; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 11; on i210, i211; source: i210-reg 8.10.
     pub const TYPE11: Field<u32, Self> = Field::new(0x1, 11);
     /// IPv4, UDP, NFS.
-    /**
- Bit 12; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 12; on i210, i211; source: i210-reg 8.10.
     pub const TYPE12: Field<u32, Self> = Field::new(0x1, 12);
     /// IPv4, IPv6, TCP, NFS.
-    /**
- Bit 14; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 14; on i210, i211; source: i210-reg 8.10.
     pub const TYPE14: Field<u32, Self> = Field::new(0x1, 14);
     /// IPv4, IPv6, UDP, NFS.
-    /**
- Bit 15; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 15; on i210, i211; source: i210-reg 8.10.
     pub const TYPE15: Field<u32, Self> = Field::new(0x1, 15);
     /// IPv6, TCP, NFS.
-    /**
- Bit 17; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 17; on i210, i211; source: i210-reg 8.10.
     pub const TYPE17: Field<u32, Self> = Field::new(0x1, 17);
     /// IPv6, UDP, NFS.
-    /**
- Bit 18; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 18; on i210, i211; source: i210-reg 8.10.
     pub const TYPE18: Field<u32, Self> = Field::new(0x1, 18);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -990,10 +990,10 @@ impl PSRTYPE {
     }
 }
 /// Receive checksums; write it only while the receiver is off.
-/**
- - `0x05000` (82575, 82576, 82580, i350, i354); `0x05000`, reset `0x00000700` (i210, i211); read and write.*/
+///
+/// - `0x05000` (82575, 82576, 82580, i350, i354); `0x05000`, reset `0x00000700` (i210, i211); read and write.
 /// - On all chips.
-/// - Source: i210-reg 8.10; sdm-82575 14.3.61; linux e1000\_defines.h.
+/// - Source: i210-reg 8.10; sdm-82575 14.3.61; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RXCSUM(());
 impl RegisterLongName for RXCSUM {}
@@ -1005,41 +1005,41 @@ impl Write for RXCSUM {}
 impl Modify for RXCSUM {}
 impl RXCSUM {
     /// First byte of the packet checksum.
-    /**
- Bits 7:0.*/
+    ///
+    /// Bits 7:0.
     pub const PCSS: Field<u32, Self> = Field::new(0xff, 0);
     /// Check IPv4 header checksums.
-    /**
- Bit 8.*/
+    ///
+    /// Bit 8.
     pub const IPOFL: Field<u32, Self> = Field::new(0x1, 8);
     /// Check TCP and UDP checksums.
-    /**
- Bit 9.*/
+    ///
+    /// Bit 9.
     pub const TUOFL: Field<u32, Self> = Field::new(0x1, 9);
     /// Check ICMPv6 checksums.
-    /**
- Bit 10; on i210, i211; source: i210-reg 8.10.*/
+    ///
+    /// Bit 10; on i210, i211; source: i210-reg 8.10.
     pub const ICMPV6XSUM: Field<u32, Self> = Field::new(0x1, 10);
     /// Check SCTP's CRC-32.
-    /**
- Bit 11; on 82576, 82580, i350, i354, i210, i211; source: linux; i210-reg.*/
+    ///
+    /// Bit 11; on 82576, 82580, i350, i354, i210, i211; source: linux; i210-reg.
     pub const CRCOFL: Field<u32, Self> = Field::new(0x1, 11);
     /// Checksum of the IP payload, for fragments.
-    /**
- Bit 12.*/
+    ///
+    /// Bit 12.
     pub const IPPCSE: Field<u32, Self> = Field::new(0x1, 12);
     /// Report the RSS hash in place of fragment checksum and IP identification.
-    /**
- Bit 13.*/
+    ///
+    /// Bit 13.
     pub const PCSD: Field<u32, Self> = Field::new(0x1, 13);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5000;
 }
 /// Receive filter control.
-/**
- - `0x05008`; read and write.*/
+///
+/// - `0x05008`; read and write.
 /// - On all chips.
-/// - Source: i210-reg 8.10; dpdk e1000\_defines.h; linux e1000\_defines.h.
+/// - Source: i210-reg 8.10; dpdk e1000_defines.h; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RFCTL(());
 impl RegisterLongName for RFCTL {}
@@ -1051,45 +1051,45 @@ impl Write for RFCTL {}
 impl Modify for RFCTL {}
 impl RFCTL {
     /// Do not recognise NFS writes.
-    /**
- Bit 6; source: i210-reg; dpdk.*/
+    ///
+    /// Bit 6; source: i210-reg; dpdk.
     pub const NFSW_DIS: Field<u32, Self> = Field::new(0x1, 6);
     /// Do not recognise NFS reads.
-    /**
- Bit 7; source: i210-reg; dpdk.*/
+    ///
+    /// Bit 7; source: i210-reg; dpdk.
     pub const NFSR_DIS: Field<u32, Self> = Field::new(0x1, 7);
     /// NFS version.
-    /**
- Bits 9:8; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bits 9:8; on i210, i211; source: i210-reg.
     pub const NFS_VER: Field<u32, Self> = Field::new(0x3, 8);
     /// No checksum of IPv6 packets.
-    /**
- Bit 11; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 11; on i210, i211; source: i210-reg.
     pub const IPV6_XSUM_DIS: Field<u32, Self> = Field::new(0x1, 11);
     /// Do not split headers of fragments.
-    /**
- Bit 14; on i210, i211; source: i210-reg.*/
+    ///
+    /// Bit 14; on i210, i211; source: i210-reg.
     pub const IPFRSP_DIS: Field<u32, Self> = Field::new(0x1, 14);
     /// Do not parse IPv6 extension headers; drivers always set it.
-    /**
- Bit 16; source: linux.*/
+    ///
+    /// Bit 16; source: linux.
     pub const IPV6_EX_DIS: Field<u32, Self> = Field::new(0x1, 16);
     /// Pass packets with length errors.
-    /**
- Bit 18; source: linux; i210-reg.*/
+    ///
+    /// Bit 18; source: linux; i210-reg.
     pub const LEF: Field<u32, Self> = Field::new(0x1, 18);
     /// The SYN filter goes before the 2-tuple and flexible filters.
-    /**
- Bit 19; on 82576, 82580, i350, i354, i210, i211; source: dpdk igb\_ethdev; ds-i210 p255.*/
+    ///
+    /// Bit 19; on 82576, 82580, i350, i354, i210, i211; source: dpdk igb_ethdev; ds-i210 p255.
     pub const SYNQFP: Field<u32, Self> = Field::new(0x1, 19);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5008;
 }
 /// How packets are spread over queues.
-/**
- - `0x05818`; read and write.*/
+///
+/// - `0x05818`; read and write.
 /// - On all chips.
-/// - Source: i210-reg 8.101; linux e1000\_82575.h; sdm-82575 5.4.
+/// - Source: i210-reg 8.101; linux e1000_82575.h; sdm-82575 5.4.
 #[derive(Debug, Clone, Copy)]
 pub struct MRQC(());
 impl RegisterLongName for MRQC {}
@@ -1101,8 +1101,8 @@ impl Write for MRQC {}
 impl Modify for MRQC {}
 impl MRQC {
     /// Way of choosing a queue.
-    /**
- Bits 2:0.*/
+    ///
+    /// Bits 2:0.
     pub const ENABLE: Field<u32, Self> = Field::new(0x7, 0);
     /// `ENABLE` = 0.
     pub const ENABLE_NONE: FieldValue<u32, Self> = FieldValue::<
@@ -1125,53 +1125,53 @@ impl MRQC {
         Self,
     >::new(0x7, 0, 5);
     /// Default queue.
-    /**
- Bits 5:3; on i210, i211; source: i210-reg 8.101.*/
+    ///
+    /// Bits 5:3; on i210, i211; source: i210-reg 8.101.
     pub const DEF_Q: Field<u32, Self> = Field::new(0x7, 3);
     /// Hash TCP over IPv4.
-    /**
- Bit 16.*/
+    ///
+    /// Bit 16.
     pub const TCP_IPV4: Field<u32, Self> = Field::new(0x1, 16);
     /// Hash IPv4.
-    /**
- Bit 17.*/
+    ///
+    /// Bit 17.
     pub const IPV4: Field<u32, Self> = Field::new(0x1, 17);
     /// Hash TCP over IPv6 with extension headers.
-    /**
- Bit 18.*/
+    ///
+    /// Bit 18.
     pub const TCP_IPV6_EX: Field<u32, Self> = Field::new(0x1, 18);
     /// Hash IPv6 with extension headers.
-    /**
- Bit 19; source: dpdk e1000\_regs.h.*/
+    ///
+    /// Bit 19; source: dpdk e1000_regs.h.
     pub const IPV6_EX: Field<u32, Self> = Field::new(0x1, 19);
     /// Hash IPv6.
-    /**
- Bit 20.*/
+    ///
+    /// Bit 20.
     pub const IPV6: Field<u32, Self> = Field::new(0x1, 20);
     /// Hash TCP over IPv6.
-    /**
- Bit 21.*/
+    ///
+    /// Bit 21.
     pub const TCP_IPV6: Field<u32, Self> = Field::new(0x1, 21);
     /// Hash UDP over IPv4.
-    /**
- Bit 22.*/
+    ///
+    /// Bit 22.
     pub const UDP_IPV4: Field<u32, Self> = Field::new(0x1, 22);
     /// Hash UDP over IPv6.
-    /**
- Bit 23.*/
+    ///
+    /// Bit 23.
     pub const UDP_IPV6: Field<u32, Self> = Field::new(0x1, 23);
     /// Hash UDP over IPv6 with extension headers.
-    /**
- Bit 24.*/
+    ///
+    /// Bit 24.
     pub const UDP_IPV6_EX: Field<u32, Self> = Field::new(0x1, 24);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5818;
 }
 /// Redirection table, four entries a word. 82575: queue in bits 7:6 of an entry (3:2 for pool 0).
-/**
- - [0..=31] at `0x05c00` + 0x4·n; read and write.*/
+///
+/// - [0..=31] at `0x05c00` + 0x4·n; read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.10.22; sdm-82575 5.4.2.2; linux e1000\_regs.h.
+/// - Source: ds-i210 8.10.22; sdm-82575 5.4.2.2; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RETA(());
 impl RegisterLongName for RETA {}
@@ -1183,20 +1183,20 @@ impl Write for RETA {}
 impl Modify for RETA {}
 impl RETA {
     /// Entry 4n.
-    /**
- Bits 7:0.*/
+    ///
+    /// Bits 7:0.
     pub const ENTRY0: Field<u32, Self> = Field::new(0xff, 0);
     /// Entry 4n+1.
-    /**
- Bits 15:8.*/
+    ///
+    /// Bits 15:8.
     pub const ENTRY1: Field<u32, Self> = Field::new(0xff, 8);
     /// Entry 4n+2.
-    /**
- Bits 23:16.*/
+    ///
+    /// Bits 23:16.
     pub const ENTRY2: Field<u32, Self> = Field::new(0xff, 16);
     /// Entry 4n+3.
-    /**
- Bits 31:24.*/
+    ///
+    /// Bits 31:24.
     pub const ENTRY3: Field<u32, Self> = Field::new(0xff, 24);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -1218,10 +1218,10 @@ impl RETA {
     }
 }
 /// RSS key, 40 bytes, first byte in bits 7:0.
-/**
- - [0..=9] at `0x05c80` + 0x4·n; read and write.*/
+///
+/// - [0..=9] at `0x05c80` + 0x4·n; read and write.
 /// - On all chips.
-/// - Source: ds-i210 p262; linux e1000\_regs.h.
+/// - Source: ds-i210 p262; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RSSRK(());
 impl RegisterLongName for RSSRK {}
@@ -1252,8 +1252,8 @@ impl RSSRK {
     }
 }
 /// Multicast hash table: word = hash bits 11:5, bit = hash bits 4:0.
-/**
- - [0..=127] at `0x05200` + 0x4·n; read and write.*/
+///
+/// - [0..=127] at `0x05200` + 0x4·n; read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.10.15; sdm-82575 14.5.1.
 #[derive(Debug, Clone, Copy)]
@@ -1286,10 +1286,10 @@ impl MTA {
     }
 }
 /// Receive address, low 32 bits in network order.
-/**
- - [0..=15] at `0x05400` + 0x8·n (82575, i210, i211); [0..=15] at `0x05400` + 0x8·n, [16..=23] at `0x054e0` + 0x8·n (82576, 82580); [0..=15] at `0x05400` + 0x8·n, [16..=31] at `0x054e0` + 0x8·n (i350, i354); read and write.*/
+///
+/// - [0..=15] at `0x05400` + 0x8·n (82575, i210, i211); [0..=15] at `0x05400` + 0x8·n, [16..=23] at `0x054e0` + 0x8·n (82576, 82580); [0..=15] at `0x05400` + 0x8·n, [16..=31] at `0x054e0` + 0x8·n (i350, i354); read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.10.16; sdm-82575 14.5.2; linux e1000\_regs.h.
+/// - Source: ds-i210 8.10.16; sdm-82575 14.5.2; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RAL(());
 impl RegisterLongName for RAL {}
@@ -1328,10 +1328,10 @@ impl RAL {
     }
 }
 /// Receive address, high 16 bits and what the entry does.
-/**
- - [0..=15] at `0x05404` + 0x8·n (82575, i210, i211); [0..=15] at `0x05404` + 0x8·n, [16..=23] at `0x054e4` + 0x8·n (82576, 82580); [0..=15] at `0x05404` + 0x8·n, [16..=31] at `0x054e4` + 0x8·n (i350, i354); read and write.*/
+///
+/// - [0..=15] at `0x05404` + 0x8·n (82575, i210, i211); [0..=15] at `0x05404` + 0x8·n, [16..=23] at `0x054e4` + 0x8·n (82576, 82580); [0..=15] at `0x05404` + 0x8·n, [16..=31] at `0x054e4` + 0x8·n (i350, i354); read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.10.17; sdm-82575 14.5.3; linux e1000\_regs.h.
+/// - Source: ds-i210 8.10.17; sdm-82575 14.5.3; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RAH(());
 impl RegisterLongName for RAH {}
@@ -1343,12 +1343,12 @@ impl Write for RAH {}
 impl Modify for RAH {}
 impl RAH {
     /// Address bits 47:32.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const RAH: Field<u32, Self> = Field::new(0xffff, 0);
     /// What to compare.
-    /**
- Bits 17:16.*/
+    ///
+    /// Bits 17:16.
     pub const ASEL: Field<u32, Self> = Field::new(0x3, 16);
     /// `ASEL` = 0.
     pub const ASEL_DESTINATION: FieldValue<u32, Self> = FieldValue::<
@@ -1361,20 +1361,20 @@ impl RAH {
         Self,
     >::new(0x3, 16, 1);
     /// Queue; on the 82575 with RSS bit 19 is the pool.
-    /**
- Bits 19:18; on 82575, i210, i211; source: ds-i210 8.10.17; sdm-82575 14.5.3.*/
+    ///
+    /// Bits 19:18; on 82575, i210, i211; source: ds-i210 8.10.17; sdm-82575 14.5.3.
     pub const QSEL: Field<u32, Self> = Field::new(0x3, 18);
     /// Pools, one bit each.
-    /**
- Bits 25:18; on 82576, 82580, i350, i354; source: linux e1000\_defines.h.*/
+    ///
+    /// Bits 25:18; on 82576, 82580, i350, i354; source: linux e1000_defines.h.
     pub const POOL: Field<u32, Self> = Field::new(0xff, 18);
     /// Use QSEL.
-    /**
- Bit 28; on i210, i211; source: ds-i210 8.10.17; linux.*/
+    ///
+    /// Bit 28; on i210, i211; source: ds-i210 8.10.17; linux.
     pub const QSEL_ENABLE: Field<u32, Self> = Field::new(0x1, 28);
     /// The entry is valid.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const AV: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -1404,10 +1404,10 @@ impl RAH {
     }
 }
 /// VLAN filter table, one bit per VLAN ID. I350 and I354 may lose writes.
-/**
- - [0..=127] at `0x05600` + 0x4·n; read and write.*/
+///
+/// - [0..=127] at `0x05600` + 0x4·n; read and write.
 /// - On all chips.
-/// - Source: ds-i210 p335; sdm-82575 14.5.4; linux e1000\_82575.c.
+/// - Source: ds-i210 p335; sdm-82575 14.5.4; linux e1000_82575.c.
 #[derive(Debug, Clone, Copy)]
 pub struct VFTA(());
 impl RegisterLongName for VFTA {}
@@ -1438,10 +1438,10 @@ impl VFTA {
     }
 }
 /// Unicast hash table, like MTA.
-/**
- - [0..=127] at `0x0a000` + 0x4·n; read and write.*/
+///
+/// - [0..=127] at `0x0a000` + 0x4·n; read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct UTA(());
 impl RegisterLongName for UTA {}

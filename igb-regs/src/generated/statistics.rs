@@ -10,8 +10,8 @@ use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
 /// Packets received with a CRC error; on the 82575 alignment errors too.
-/**
- - `0x04000`; a read clears it.*/
+///
+/// - `0x04000`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.1; sdm-82575 14.9.1.
 #[derive(Debug, Clone, Copy)]
@@ -26,8 +26,8 @@ impl CRCERRS {
     pub const OFFSET: u32 = 0x4000;
 }
 /// Packets received with an alignment error, at 10 and 100 Mb/s.
-/**
- - `0x04004`; a read clears it.*/
+///
+/// - `0x04004`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.2.
 #[derive(Debug, Clone, Copy)]
@@ -42,8 +42,8 @@ impl ALGNERRC {
     pub const OFFSET: u32 = 0x4004;
 }
 /// Bad symbols, even without link; not with SerDes, which has SCVPC.
-/**
- - `0x04008`; a read clears it.*/
+///
+/// - `0x04008`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.3.
 #[derive(Debug, Clone, Copy)]
@@ -58,8 +58,8 @@ impl SYMERRS {
     pub const OFFSET: u32 = 0x4008;
 }
 /// Packets during which the PHY reported an error.
-/**
- - `0x0400c`; a read clears it.*/
+///
+/// - `0x0400c`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.4.
 #[derive(Debug, Clone, Copy)]
@@ -74,8 +74,8 @@ impl RXERRC {
     pub const OFFSET: u32 = 0x400c;
 }
 /// Packets lost because the receive buffer was full.
-/**
- - `0x04010`; a read clears it.*/
+///
+/// - `0x04010`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.5.
 #[derive(Debug, Clone, Copy)]
@@ -90,8 +90,8 @@ impl MPC {
     pub const OFFSET: u32 = 0x4010;
 }
 /// Packets sent after exactly one collision.
-/**
- - `0x04014`; a read clears it.*/
+///
+/// - `0x04014`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.6.
 #[derive(Debug, Clone, Copy)]
@@ -106,8 +106,8 @@ impl SCC {
     pub const OFFSET: u32 = 0x4014;
 }
 /// Packets with 16 or more collisions.
-/**
- - `0x04018`; a read clears it.*/
+///
+/// - `0x04018`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.7.
 #[derive(Debug, Clone, Copy)]
@@ -122,8 +122,8 @@ impl ECOL {
     pub const OFFSET: u32 = 0x4018;
 }
 /// Packets sent after 2 to 15 collisions.
-/**
- - `0x0401c`; a read clears it.*/
+///
+/// - `0x0401c`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.8.
 #[derive(Debug, Clone, Copy)]
@@ -138,8 +138,8 @@ impl MCC {
     pub const OFFSET: u32 = 0x401c;
 }
 /// Collisions later than one slot time.
-/**
- - `0x04020`; a read clears it.*/
+///
+/// - `0x04020`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.9.
 #[derive(Debug, Clone, Copy)]
@@ -154,8 +154,8 @@ impl LATECOL {
     pub const OFFSET: u32 = 0x4020;
 }
 /// All collisions that the transmitter saw.
-/**
- - `0x04028`; a read clears it.*/
+///
+/// - `0x04028`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.10.
 #[derive(Debug, Clone, Copy)]
@@ -170,10 +170,10 @@ impl COLC {
     pub const OFFSET: u32 = 0x4028;
 }
 /// Packets missed by the circuit breaker on transmit.
-/**
- - `0x0402c`; a read clears it.*/
+///
+/// - `0x0402c`; a read clears it.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct CBTMPC(());
 impl RegisterLongName for CBTMPC {}
@@ -194,8 +194,8 @@ impl CBTMPC {
     }
 }
 /// Transmissions deferred: medium busy, XOFF, no link.
-/**
- - `0x04030`; a read clears it.*/
+///
+/// - `0x04030`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.11.
 #[derive(Debug, Clone, Copy)]
@@ -210,8 +210,8 @@ impl DC {
     pub const OFFSET: u32 = 0x4030;
 }
 /// Packets sent without carrier sense; valid at half duplex only.
-/**
- - `0x04034`; a read clears it.*/
+///
+/// - `0x04034`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.12.
 #[derive(Debug, Clone, Copy)]
@@ -226,10 +226,10 @@ impl TNCRS {
     pub const OFFSET: u32 = 0x4034;
 }
 /// Sequence errors.
-/**
- - `0x04038`; a read clears it.*/
+///
+/// - `0x04038`; a read clears it.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct SEC(());
 impl RegisterLongName for SEC {}
@@ -250,8 +250,8 @@ impl SEC {
     }
 }
 /// The host's packets that the MAC dropped: collisions, link lost.
-/**
- - `0x0403c`; a read clears it.*/
+///
+/// - `0x0403c`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.13; sdm-82575 16.
 #[derive(Debug, Clone, Copy)]
@@ -266,8 +266,8 @@ impl HTDPMC {
     pub const OFFSET: u32 = 0x403c;
 }
 /// Packets received with a bad length.
-/**
- - `0x04040`; a read clears it.*/
+///
+/// - `0x04040`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.14.
 #[derive(Debug, Clone, Copy)]
@@ -282,10 +282,10 @@ impl RLEC {
     pub const OFFSET: u32 = 0x4040;
 }
 /// Packets dropped by the circuit breaker on receive.
-/**
- - `0x04044`; a read clears it.*/
+///
+/// - `0x04044`; a read clears it.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: dpdk e1000\_regs.h.
+/// - Source: dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct CBRDPC(());
 impl RegisterLongName for CBRDPC {}
@@ -306,8 +306,8 @@ impl CBRDPC {
     }
 }
 /// XON received.
-/**
- - `0x04048`; a read clears it.*/
+///
+/// - `0x04048`; a read clears it.
 /// - On all chips.
 /// - Source: i210-summary; sdm-82575 14.9.14.
 #[derive(Debug, Clone, Copy)]
@@ -322,8 +322,8 @@ impl XONRXC {
     pub const OFFSET: u32 = 0x4048;
 }
 /// XON sent.
-/**
- - `0x0404c`; a read clears it.*/
+///
+/// - `0x0404c`; a read clears it.
 /// - On all chips.
 /// - Source: i210-summary; sdm-82575 14.9.15.
 #[derive(Debug, Clone, Copy)]
@@ -338,8 +338,8 @@ impl XONTXC {
     pub const OFFSET: u32 = 0x404c;
 }
 /// XOFF received.
-/**
- - `0x04050`; a read clears it.*/
+///
+/// - `0x04050`; a read clears it.
 /// - On all chips.
 /// - Source: i210-summary; sdm-82575 14.9.16.
 #[derive(Debug, Clone, Copy)]
@@ -354,8 +354,8 @@ impl XOFFRXC {
     pub const OFFSET: u32 = 0x4050;
 }
 /// XOFF sent.
-/**
- - `0x04054`; a read clears it.*/
+///
+/// - `0x04054`; a read clears it.
 /// - On all chips.
 /// - Source: i210-summary; sdm-82575 14.9.17.
 #[derive(Debug, Clone, Copy)]
@@ -370,8 +370,8 @@ impl XOFFTXC {
     pub const OFFSET: u32 = 0x4054;
 }
 /// Flow control frames with an unknown opcode.
-/**
- - `0x04058`; a read clears it.*/
+///
+/// - `0x04058`; a read clears it.
 /// - On all chips.
 /// - Source: i210-summary; sdm-82575 14.9.18.
 #[derive(Debug, Clone, Copy)]
@@ -386,10 +386,10 @@ impl FCRUC {
     pub const OFFSET: u32 = 0x4058;
 }
 /// Good packets received of 64 bytes.
-/**
- - `0x0405c`; a read clears it.*/
+///
+/// - `0x0405c`; a read clears it.
 /// - On all chips.
-/// - Source: i210-summary; linux e1000\_regs.h.
+/// - Source: i210-summary; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PRC64(());
 impl RegisterLongName for PRC64 {}
@@ -402,10 +402,10 @@ impl PRC64 {
     pub const OFFSET: u32 = 0x405c;
 }
 /// Good packets received of 65 to 127 bytes.
-/**
- - `0x04060`; a read clears it.*/
+///
+/// - `0x04060`; a read clears it.
 /// - On all chips.
-/// - Source: i210-summary; linux e1000\_regs.h.
+/// - Source: i210-summary; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PRC127(());
 impl RegisterLongName for PRC127 {}
@@ -418,10 +418,10 @@ impl PRC127 {
     pub const OFFSET: u32 = 0x4060;
 }
 /// Good packets received of 128 to 255 bytes.
-/**
- - `0x04064`; a read clears it.*/
+///
+/// - `0x04064`; a read clears it.
 /// - On all chips.
-/// - Source: i210-summary; linux e1000\_regs.h.
+/// - Source: i210-summary; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PRC255(());
 impl RegisterLongName for PRC255 {}
@@ -434,8 +434,8 @@ impl PRC255 {
     pub const OFFSET: u32 = 0x4064;
 }
 /// Good packets received of 256 to 511 bytes.
-/**
- - `0x04068`; a read clears it.*/
+///
+/// - `0x04068`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.23.
 #[derive(Debug, Clone, Copy)]
@@ -450,8 +450,8 @@ impl PRC511 {
     pub const OFFSET: u32 = 0x4068;
 }
 /// Good packets received of 512 to 1023 bytes.
-/**
- - `0x0406c`; a read clears it.*/
+///
+/// - `0x0406c`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.24; sdm-82575 14.9.23.
 #[derive(Debug, Clone, Copy)]
@@ -466,8 +466,8 @@ impl PRC1023 {
     pub const OFFSET: u32 = 0x406c;
 }
 /// Good packets received of 1024 bytes to the limit.
-/**
- - `0x04070`; a read clears it.*/
+///
+/// - `0x04070`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.25; sdm-82575 14.9.24.
 #[derive(Debug, Clone, Copy)]
@@ -482,8 +482,8 @@ impl PRC1522 {
     pub const OFFSET: u32 = 0x4070;
 }
 /// Good packets received.
-/**
- - `0x04074`; a read clears it.*/
+///
+/// - `0x04074`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.26; sdm-82575 14.9.25.
 #[derive(Debug, Clone, Copy)]
@@ -498,8 +498,8 @@ impl GPRC {
     pub const OFFSET: u32 = 0x4074;
 }
 /// Good broadcast packets received.
-/**
- - `0x04078`; a read clears it.*/
+///
+/// - `0x04078`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.27.
 #[derive(Debug, Clone, Copy)]
@@ -514,8 +514,8 @@ impl BPRC {
     pub const OFFSET: u32 = 0x4078;
 }
 /// Good multicast packets received.
-/**
- - `0x0407c`; a read clears it.*/
+///
+/// - `0x0407c`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.28.
 #[derive(Debug, Clone, Copy)]
@@ -530,8 +530,8 @@ impl MPRC {
     pub const OFFSET: u32 = 0x407c;
 }
 /// Good packets sent.
-/**
- - `0x04080`; a read clears it.*/
+///
+/// - `0x04080`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.29.
 #[derive(Debug, Clone, Copy)]
@@ -546,8 +546,8 @@ impl GPTC {
     pub const OFFSET: u32 = 0x4080;
 }
 /// Octets of good packets received, low half.
-/**
- - `0x04088`; a read clears it.*/
+///
+/// - `0x04088`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.30.
 #[derive(Debug, Clone, Copy)]
@@ -562,8 +562,8 @@ impl GORCL {
     pub const OFFSET: u32 = 0x4088;
 }
 /// Octets of good packets received, high half.
-/**
- - `0x0408c`; a read clears it.*/
+///
+/// - `0x0408c`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.31.
 #[derive(Debug, Clone, Copy)]
@@ -578,8 +578,8 @@ impl GORCH {
     pub const OFFSET: u32 = 0x408c;
 }
 /// Octets of good packets sent, low half.
-/**
- - `0x04090`; a read clears it.*/
+///
+/// - `0x04090`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.32.
 #[derive(Debug, Clone, Copy)]
@@ -594,8 +594,8 @@ impl GOTCL {
     pub const OFFSET: u32 = 0x4090;
 }
 /// Octets of good packets sent, high half.
-/**
- - `0x04094`; a read clears it.*/
+///
+/// - `0x04094`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.33.
 #[derive(Debug, Clone, Copy)]
@@ -610,8 +610,8 @@ impl GOTCH {
     pub const OFFSET: u32 = 0x4094;
 }
 /// Packets that arrived while no descriptor was free.
-/**
- - `0x040a0`; a read clears it.*/
+///
+/// - `0x040a0`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.34; sdm-82575 14.9.31.
 #[derive(Debug, Clone, Copy)]
@@ -626,8 +626,8 @@ impl RNBC {
     pub const OFFSET: u32 = 0x40a0;
 }
 /// Packets received that are too short, CRC good.
-/**
- - `0x040a4`; a read clears it.*/
+///
+/// - `0x040a4`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.35; sdm-82575 14.9.32.
 #[derive(Debug, Clone, Copy)]
@@ -642,8 +642,8 @@ impl RUC {
     pub const OFFSET: u32 = 0x40a4;
 }
 /// Packets received that are too short, CRC bad.
-/**
- - `0x040a8`; a read clears it.*/
+///
+/// - `0x040a8`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.36; sdm-82575 14.9.33.
 #[derive(Debug, Clone, Copy)]
@@ -658,8 +658,8 @@ impl RFC {
     pub const OFFSET: u32 = 0x40a8;
 }
 /// Packets received that are too long, CRC good.
-/**
- - `0x040ac`; a read clears it.*/
+///
+/// - `0x040ac`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.37; sdm-82575 14.9.34.
 #[derive(Debug, Clone, Copy)]
@@ -674,8 +674,8 @@ impl ROC {
     pub const OFFSET: u32 = 0x40ac;
 }
 /// Packets received that are too long, CRC bad.
-/**
- - `0x040b0`; a read clears it.*/
+///
+/// - `0x040b0`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.38; sdm-82575 14.9.35.
 #[derive(Debug, Clone, Copy)]
@@ -690,8 +690,8 @@ impl RJC {
     pub const OFFSET: u32 = 0x40b0;
 }
 /// Packets received for management only (the datasheet's MNGPRC).
-/**
- - `0x040b4`; a read clears it.*/
+///
+/// - `0x040b4`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.39; sdm-82575 14.9.36.
 #[derive(Debug, Clone, Copy)]
@@ -706,8 +706,8 @@ impl MGTPRC {
     pub const OFFSET: u32 = 0x40b4;
 }
 /// Management packets dropped on receive (the datasheet's MPDC).
-/**
- - `0x040b8`; a read clears it.*/
+///
+/// - `0x040b8`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.40; sdm-82575 14.9.37.
 #[derive(Debug, Clone, Copy)]
@@ -722,8 +722,8 @@ impl MGTPDC {
     pub const OFFSET: u32 = 0x40b8;
 }
 /// Packets sent by management (the datasheet's MNGPTC).
-/**
- - `0x040bc`; a read clears it.*/
+///
+/// - `0x040bc`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.41; sdm-82575 14.9.38.
 #[derive(Debug, Clone, Copy)]
@@ -738,8 +738,8 @@ impl MGTPTC {
     pub const OFFSET: u32 = 0x40bc;
 }
 /// All octets received, low half.
-/**
- - `0x040c0`; a read clears it.*/
+///
+/// - `0x040c0`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.46.
 #[derive(Debug, Clone, Copy)]
@@ -754,8 +754,8 @@ impl TORL {
     pub const OFFSET: u32 = 0x40c0;
 }
 /// All octets received, high half.
-/**
- - `0x040c4`; a read clears it.*/
+///
+/// - `0x040c4`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.47.
 #[derive(Debug, Clone, Copy)]
@@ -770,8 +770,8 @@ impl TORH {
     pub const OFFSET: u32 = 0x40c4;
 }
 /// All octets sent, low half.
-/**
- - `0x040c8`; a read clears it.*/
+///
+/// - `0x040c8`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.48.
 #[derive(Debug, Clone, Copy)]
@@ -786,8 +786,8 @@ impl TOTL {
     pub const OFFSET: u32 = 0x40c8;
 }
 /// All octets sent, high half.
-/**
- - `0x040cc`; a read clears it.*/
+///
+/// - `0x040cc`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.49.
 #[derive(Debug, Clone, Copy)]
@@ -802,8 +802,8 @@ impl TOTH {
     pub const OFFSET: u32 = 0x40cc;
 }
 /// All packets received.
-/**
- - `0x040d0`; a read clears it.*/
+///
+/// - `0x040d0`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.50.
 #[derive(Debug, Clone, Copy)]
@@ -818,10 +818,10 @@ impl TPR {
     pub const OFFSET: u32 = 0x40d0;
 }
 /// All packets sent.
-/**
- - `0x040d4`; a read clears it.*/
+///
+/// - `0x040d4`; a read clears it.
 /// - On all chips.
-/// - Source: i210-summary; linux e1000\_regs.h.
+/// - Source: i210-summary; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TPT(());
 impl RegisterLongName for TPT {}
@@ -834,10 +834,10 @@ impl TPT {
     pub const OFFSET: u32 = 0x40d4;
 }
 /// Packets sent of 64 bytes.
-/**
- - `0x040d8`; a read clears it.*/
+///
+/// - `0x040d8`; a read clears it.
 /// - On all chips.
-/// - Source: i210-summary; linux e1000\_regs.h.
+/// - Source: i210-summary; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PTC64(());
 impl RegisterLongName for PTC64 {}
@@ -850,10 +850,10 @@ impl PTC64 {
     pub const OFFSET: u32 = 0x40d8;
 }
 /// Packets sent of 65 to 127 bytes.
-/**
- - `0x040dc`; a read clears it.*/
+///
+/// - `0x040dc`; a read clears it.
 /// - On all chips.
-/// - Source: i210-summary; linux e1000\_regs.h.
+/// - Source: i210-summary; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PTC127(());
 impl RegisterLongName for PTC127 {}
@@ -866,10 +866,10 @@ impl PTC127 {
     pub const OFFSET: u32 = 0x40dc;
 }
 /// Packets sent of 128 to 255 bytes.
-/**
- - `0x040e0`; a read clears it.*/
+///
+/// - `0x040e0`; a read clears it.
 /// - On all chips.
-/// - Source: i210-summary; linux e1000\_regs.h.
+/// - Source: i210-summary; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PTC255(());
 impl RegisterLongName for PTC255 {}
@@ -882,8 +882,8 @@ impl PTC255 {
     pub const OFFSET: u32 = 0x40e0;
 }
 /// Packets sent of 256 to 511 bytes.
-/**
- - `0x040e4`; a read clears it.*/
+///
+/// - `0x040e4`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.55.
 #[derive(Debug, Clone, Copy)]
@@ -898,8 +898,8 @@ impl PTC511 {
     pub const OFFSET: u32 = 0x40e4;
 }
 /// Packets sent of 512 to 1023 bytes.
-/**
- - `0x040e8`; a read clears it.*/
+///
+/// - `0x040e8`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.56.
 #[derive(Debug, Clone, Copy)]
@@ -914,8 +914,8 @@ impl PTC1023 {
     pub const OFFSET: u32 = 0x40e8;
 }
 /// Packets sent of 1024 bytes and more.
-/**
- - `0x040ec`; a read clears it.*/
+///
+/// - `0x040ec`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.57.
 #[derive(Debug, Clone, Copy)]
@@ -930,8 +930,8 @@ impl PTC1522 {
     pub const OFFSET: u32 = 0x40ec;
 }
 /// Multicast packets sent.
-/**
- - `0x040f0`; a read clears it.*/
+///
+/// - `0x040f0`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.58.
 #[derive(Debug, Clone, Copy)]
@@ -946,10 +946,10 @@ impl MPTC {
     pub const OFFSET: u32 = 0x40f0;
 }
 /// Broadcast packets sent.
-/**
- - `0x040f4`; a read clears it.*/
+///
+/// - `0x040f4`; a read clears it.
 /// - On all chips.
-/// - Source: i210-summary; linux e1000\_regs.h.
+/// - Source: i210-summary; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct BPTC(());
 impl RegisterLongName for BPTC {}
@@ -962,10 +962,10 @@ impl BPTC {
     pub const OFFSET: u32 = 0x40f4;
 }
 /// Segmentation contexts sent.
-/**
- - `0x040f8`; a read clears it.*/
+///
+/// - `0x040f8`; a read clears it.
 /// - On all chips.
-/// - Source: i210-summary; linux e1000\_regs.h.
+/// - Source: i210-summary; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TSCTC(());
 impl RegisterLongName for TSCTC {}
@@ -978,10 +978,10 @@ impl TSCTC {
     pub const OFFSET: u32 = 0x40f8;
 }
 /// Packets missed by the circuit breaker on receive; TSCTFC on chips before the 82575.
-/**
- - `0x040fc`; a read clears it.*/
+///
+/// - `0x040fc`; a read clears it.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct CBRMPC(());
 impl RegisterLongName for CBRMPC {}
@@ -1002,10 +1002,10 @@ impl CBRMPC {
     }
 }
 /// Interrupts asserted.
-/**
- - `0x04100`; a read clears it.*/
+///
+/// - `0x04100`; a read clears it.
 /// - On all chips.
-/// - Source: i210-summary; linux e1000\_regs.h.
+/// - Source: i210-summary; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct IAC(());
 impl RegisterLongName for IAC {}
@@ -1018,10 +1018,10 @@ impl IAC {
     pub const OFFSET: u32 = 0x4100;
 }
 /// Packets received for the host; ICRXPTC on chips before the 82575.
-/**
- - `0x04104`; a read clears it.*/
+///
+/// - `0x04104`; a read clears it.
 /// - On all chips.
-/// - Source: i210-summary; linux e1000\_regs.h.
+/// - Source: i210-summary; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RPTHC(());
 impl RegisterLongName for RPTHC {}
@@ -1034,10 +1034,10 @@ impl RPTHC {
     pub const OFFSET: u32 = 0x4104;
 }
 /// Interrupts by the absolute receive timer; left from older chips.
-/**
- - `0x04108`; a read clears it.*/
+///
+/// - `0x04108`; a read clears it.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct ICRXATC(());
 impl RegisterLongName for ICRXATC {}
@@ -1058,10 +1058,10 @@ impl ICRXATC {
     }
 }
 /// Interrupts by the transmit timer; left from older chips.
-/**
- - `0x0410c`; a read clears it.*/
+///
+/// - `0x0410c`; a read clears it.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct ICTXPTC(());
 impl RegisterLongName for ICTXPTC {}
@@ -1082,10 +1082,10 @@ impl ICTXPTC {
     }
 }
 /// Interrupts by the absolute transmit timer; left from older chips.
-/**
- - `0x04110`; a read clears it.*/
+///
+/// - `0x04110`; a read clears it.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct ICTXATC(());
 impl RegisterLongName for ICTXATC {}
@@ -1106,8 +1106,8 @@ impl ICTXATC {
     }
 }
 /// The host's good packets sent; ICTXQEC on chips before the 82575.
-/**
- - `0x04118`; a read clears it.*/
+///
+/// - `0x04118`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.64.
 #[derive(Debug, Clone, Copy)]
@@ -1122,10 +1122,10 @@ impl HGPTC {
     pub const OFFSET: u32 = 0x4118;
 }
 /// Interrupts by the transmit queue threshold; left from older chips.
-/**
- - `0x0411c`; a read clears it.*/
+///
+/// - `0x0411c`; a read clears it.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct ICTXQMTC(());
 impl RegisterLongName for ICTXQMTC {}
@@ -1146,8 +1146,8 @@ impl ICTXQMTC {
     }
 }
 /// Times that few receive descriptors were left (the datasheet's RXDMTC).
-/**
- - `0x04120`; a read clears it.*/
+///
+/// - `0x04120`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.65.
 #[derive(Debug, Clone, Copy)]
@@ -1162,10 +1162,10 @@ impl ICRXDMTC {
     pub const OFFSET: u32 = 0x4120;
 }
 /// The host's packets dropped by the circuit breaker; ICRXOC on chips before the 82575.
-/**
- - `0x04124`; a read clears it.*/
+///
+/// - `0x04124`; a read clears it.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct HTCBDPC(());
 impl RegisterLongName for HTCBDPC {}
@@ -1186,8 +1186,8 @@ impl HTCBDPC {
     }
 }
 /// Octets of good packets received for the host, low half.
-/**
- - `0x04128`; a read clears it.*/
+///
+/// - `0x04128`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.66.
 #[derive(Debug, Clone, Copy)]
@@ -1202,8 +1202,8 @@ impl HGORCL {
     pub const OFFSET: u32 = 0x4128;
 }
 /// Octets of good packets received for the host, high half.
-/**
- - `0x0412c`; a read clears it.*/
+///
+/// - `0x0412c`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.67.
 #[derive(Debug, Clone, Copy)]
@@ -1218,8 +1218,8 @@ impl HGORCH {
     pub const OFFSET: u32 = 0x412c;
 }
 /// Octets of the host's good packets sent, low half.
-/**
- - `0x04130`; a read clears it.*/
+///
+/// - `0x04130`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.68.
 #[derive(Debug, Clone, Copy)]
@@ -1234,8 +1234,8 @@ impl HGOTCL {
     pub const OFFSET: u32 = 0x4130;
 }
 /// Octets of the host's good packets sent, high half.
-/**
- - `0x04134`; a read clears it.*/
+///
+/// - `0x04134`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.69.
 #[derive(Debug, Clone, Copy)]
@@ -1250,8 +1250,8 @@ impl HGOTCH {
     pub const OFFSET: u32 = 0x4134;
 }
 /// Packets whose length field says more than they hold.
-/**
- - `0x04138`; a read clears it.*/
+///
+/// - `0x04138`; a read clears it.
 /// - On all chips.
 /// - Source: ds-i210 8.18.70.
 #[derive(Debug, Clone, Copy)]
@@ -1266,10 +1266,10 @@ impl LENERRS {
     pub const OFFSET: u32 = 0x4138;
 }
 /// Times that transmit entered low power idle.
-/**
- - `0x04148`; a read clears it.*/
+///
+/// - `0x04148`; a read clears it.
 /// - On i350, i354, i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TLPIC(());
 impl RegisterLongName for TLPIC {}
@@ -1288,10 +1288,10 @@ impl TLPIC {
     }
 }
 /// Times that receive entered low power idle.
-/**
- - `0x0414c`; a read clears it.*/
+///
+/// - `0x0414c`; a read clears it.
 /// - On i350, i354, i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RLPIC(());
 impl RegisterLongName for RLPIC {}
@@ -1310,8 +1310,8 @@ impl RLPIC {
     }
 }
 /// Management packets dropped because the buffer was full.
-/**
- - `0x04154`; a read clears it.*/
+///
+/// - `0x04154`; a read clears it.
 /// - On i210, i211.
 /// - Source: ds-i210 8.18.72.
 #[derive(Debug, Clone, Copy)]
@@ -1332,10 +1332,10 @@ impl MNGFBDPC {
     }
 }
 /// Management controller's packets that reached the host.
-/**
- - `0x04158`; a read clears it.*/
+///
+/// - `0x04158`; a read clears it.
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.18.43; linux e1000\_regs.h.
+/// - Source: ds-i210 8.18.43; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct B2OGPRC(());
 impl RegisterLongName for B2OGPRC {}
@@ -1354,10 +1354,10 @@ impl B2OGPRC {
     }
 }
 /// The host's packets to the management controller, drops included.
-/**
- - `0x0415c`; a read clears it.*/
+///
+/// - `0x0415c`; a read clears it.
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.18.45; linux e1000\_regs.h.
+/// - Source: ds-i210 8.18.45; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct O2BSPC(());
 impl RegisterLongName for O2BSPC {}
@@ -1376,10 +1376,10 @@ impl O2BSPC {
     }
 }
 /// Packets that broke the switch's security rules.
-/**
- - `0x041a0`; a read clears it.*/
+///
+/// - `0x041a0`; a read clears it.
 /// - On 82576, i350, i354.
-/// - Source: dpdk e1000\_regs.h.
+/// - Source: dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct SSVPC(());
 impl RegisterLongName for SSVPC {}
@@ -1398,10 +1398,10 @@ impl SSVPC {
     }
 }
 /// Management controller's packets to the host, drops included.
-/**
- - `0x08fe0`; a read clears it.*/
+///
+/// - `0x08fe0`; a read clears it.
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.18.42; linux e1000\_regs.h.
+/// - Source: ds-i210 8.18.42; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct B2OSPC(());
 impl RegisterLongName for B2OSPC {}
@@ -1420,10 +1420,10 @@ impl B2OSPC {
     }
 }
 /// The host's packets that reached the management controller.
-/**
- - `0x08fe4`; a read clears it.*/
+///
+/// - `0x08fe4`; a read clears it.
 /// - On i350, i354, i210, i211.
-/// - Source: ds-i210 8.18.44; linux e1000\_regs.h.
+/// - Source: ds-i210 8.18.44; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct O2BGPTC(());
 impl RegisterLongName for O2BGPTC {}
@@ -1442,8 +1442,8 @@ impl O2BGPTC {
     }
 }
 /// Good packets received by the queue.
-/**
- - [0..=3] at `0x10010` + 0x100·n (i210); [0..=1] at `0x10010` + 0x100·n (i211); read only.*/
+///
+/// - [0..=3] at `0x10010` + 0x100·n (i210); [0..=1] at `0x10010` + 0x100·n (i211); read only.
 /// - On i210, i211.
 /// - Source: ds-i210 8.19.1; i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -1475,8 +1475,8 @@ impl PQGPRC {
     }
 }
 /// Good packets sent by the queue.
-/**
- - [0..=3] at `0x10014` + 0x100·n (i210); [0..=1] at `0x10014` + 0x100·n (i211); read only.*/
+///
+/// - [0..=3] at `0x10014` + 0x100·n (i210); [0..=1] at `0x10014` + 0x100·n (i211); read only.
 /// - On i210, i211.
 /// - Source: ds-i210 8.19.2; i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -1508,8 +1508,8 @@ impl PQGPTC {
     }
 }
 /// Octets of good packets received by the queue.
-/**
- - [0..=3] at `0x10018` + 0x100·n (i210); [0..=1] at `0x10018` + 0x100·n (i211); read only.*/
+///
+/// - [0..=3] at `0x10018` + 0x100·n (i210); [0..=1] at `0x10018` + 0x100·n (i211); read only.
 /// - On i210, i211.
 /// - Source: ds-i210 8.19.3; i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -1541,8 +1541,8 @@ impl PQGORC {
     }
 }
 /// Octets of good packets sent by the queue.
-/**
- - [0..=3] at `0x10034` + 0x100·n (i210); [0..=1] at `0x10034` + 0x100·n (i211); read only.*/
+///
+/// - [0..=3] at `0x10034` + 0x100·n (i210); [0..=1] at `0x10034` + 0x100·n (i211); read only.
 /// - On i210, i211.
 /// - Source: ds-i210 8.19.4; i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -1574,8 +1574,8 @@ impl PQGOTC {
     }
 }
 /// Multicast packets received by the queue.
-/**
- - [0..=3] at `0x1003c` + 0x100·n (i210); [0..=1] at `0x1003c` + 0x100·n (i211); read only.*/
+///
+/// - [0..=3] at `0x1003c` + 0x100·n (i210); [0..=1] at `0x1003c` + 0x100·n (i211); read only.
 /// - On i210, i211.
 /// - Source: ds-i210 8.19.5; i210-summary.
 #[derive(Debug, Clone, Copy)]

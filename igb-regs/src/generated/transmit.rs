@@ -10,8 +10,8 @@ use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
 /// Transmit control.
-/**
- - `0x00400` (82575, 82580, i350, i354); `0x00400`, reset `0xa40400f8` (82576, i210, i211); read and write.*/
+///
+/// - `0x00400` (82575, 82580, i350, i354); `0x00400`, reset `0xa40400f8` (82576, i210, i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.12.1; i210-reg 8.12.1; sdm-82575 14.3.64.
 #[derive(Debug, Clone, Copy)]
@@ -26,35 +26,35 @@ impl Write for TCTL {}
 impl Modify for TCTL {}
 impl TCTL {
     /// Transmitter on.
-    /**
- Bit 1.*/
+    ///
+    /// Bit 1.
     pub const EN: Field<u32, Self> = Field::new(0x1, 1);
     /// Pads short packets to 64 bytes.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const PSP: Field<u32, Self> = Field::new(0x1, 3);
     /// Collision retries at half duplex.
-    /**
- Bits 11:4.*/
+    ///
+    /// Bits 11:4.
     pub const CT: Field<u32, Self> = Field::new(0xff, 4);
     /// Back-off slot time in bytes (the datasheet's BST).
-    /**
- Bits 21:12.*/
+    ///
+    /// Bits 21:12.
     pub const COLD: Field<u32, Self> = Field::new(0x3ff, 12);
     /// Sends one XOFF.
-    /**
- Bit 22, writing 1 starts, the hardware clears.*/
+    ///
+    /// Bit 22, writing 1 starts, the hardware clears.
     pub const SWXOFF: Field<u32, Self> = Field::new(0x1, 22);
     /// Sends again after a late collision.
-    /**
- Bit 24.*/
+    ///
+    /// Bit 24.
     pub const RTLC: Field<u32, Self> = Field::new(0x1, 24);
     /// Byte offset.
     pub const OFFSET: u32 = 0x400;
 }
 /// Transmit control, extended; bits 9:0 are written 0x40.
-/**
- - `0x00404` (82575, 82576, 82580, i350, i354); `0x00404`, reset `0x00010840` (i210, i211); read and write.*/
+///
+/// - `0x00404` (82575, 82576, 82580, i350, i354); `0x00404`, reset `0x00010840` (i210, i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.12.2; sdm-82575 14.3.65.
 #[derive(Debug, Clone, Copy)]
@@ -68,15 +68,15 @@ impl Write for TCTL_EXT {}
 impl Modify for TCTL_EXT {}
 impl TCTL_EXT {
     /// Collision distance.
-    /**
- Bits 19:10.*/
+    ///
+    /// Bits 19:10.
     pub const COLD: Field<u32, Self> = Field::new(0x3ff, 10);
     /// Byte offset.
     pub const OFFSET: u32 = 0x404;
 }
 /// Gap between packets.
-/**
- - `0x00410` (82575, 82580, i350, i354); `0x00410`, reset `0x00601008` (82576, i210, i211); read and write.*/
+///
+/// - `0x00410` (82575, 82580, i350, i354); `0x00410`, reset `0x00601008` (82576, i210, i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.12.3; measured.
 #[derive(Debug, Clone, Copy)]
@@ -90,23 +90,23 @@ impl Write for TIPG {}
 impl Modify for TIPG {}
 impl TIPG {
     /// Back-to-back gap; 4 bytes are added.
-    /**
- Bits 9:0.*/
+    ///
+    /// Bits 9:0.
     pub const IPGT: Field<u32, Self> = Field::new(0x3ff, 0);
     /// Part of the gap in which the transmitter defers.
-    /**
- Bits 19:10.*/
+    ///
+    /// Bits 19:10.
     pub const IPGR1: Field<u32, Self> = Field::new(0x3ff, 10);
     /// Gap after deferral (the datasheet's IPGR).
-    /**
- Bits 29:20.*/
+    ///
+    /// Bits 29:20.
     pub const IPGR2: Field<u32, Self> = Field::new(0x3ff, 20);
     /// Byte offset.
     pub const OFFSET: u32 = 0x410;
 }
 /// Retry buffer control.
-/**
- - `0x0041c`; read and write.*/
+///
+/// - `0x0041c`; read and write.
 /// - On i210, i211.
 /// - Source: ds-i210 8.12.4; i210-reg 8.12.4.
 #[derive(Debug, Clone, Copy)]
@@ -120,8 +120,8 @@ impl Write for RETX_CTL {}
 impl Modify for RETX_CTL {}
 impl RETX_CTL {
     /// Water mark.
-    /**
- Bits 3:0.*/
+    ///
+    /// Bits 3:0.
     pub const WATER_MARK: Field<u32, Self> = Field::new(0xf, 0);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -133,10 +133,10 @@ impl RETX_CTL {
     }
 }
 /// Adaptive inter-frame spacing.
-/**
- - `0x00458`; read and write.*/
+///
+/// - `0x00458`; read and write.
 /// - On all chips.
-/// - Source: linux e1000\_regs.h; i210-reg.
+/// - Source: linux e1000_regs.h; i210-reg.
 #[derive(Debug, Clone, Copy)]
 pub struct AIT(());
 impl RegisterLongName for AIT {}
@@ -151,10 +151,10 @@ impl AIT {
     pub const OFFSET: u32 = 0x458;
 }
 /// Size of the transmit packet buffers.
-/**
- - `0x03404`, reset `0x00000028` (82576); `0x03404` (82580, i350, i354); `0x03404`, reset `0x04000014` (i210, i211); read and write.*/
+///
+/// - `0x03404`, reset `0x00000028` (82576); `0x03404` (82580, i350, i354); `0x03404`, reset `0x04000014` (i210, i211); read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: linux e1000\_defines.h; ds-i210 p150.
+/// - Source: linux e1000_defines.h; ds-i210 p150.
 #[derive(Debug, Clone, Copy)]
 pub struct TXPBS(());
 impl RegisterLongName for TXPBS {}
@@ -166,24 +166,24 @@ impl Write for TXPBS {}
 impl Modify for TXPBS {}
 impl TXPBS {
     /// Buffer 0 in KB.
-    /**
- Bits 5:0; on i210, i211.*/
+    ///
+    /// Bits 5:0; on i210, i211.
     pub const TXPB0SIZE: Field<u32, Self> = Field::new(0x3f, 0);
     /// Buffer 1 in KB.
-    /**
- Bits 11:6; on i210, i211.*/
+    ///
+    /// Bits 11:6; on i210, i211.
     pub const TXPB1SIZE: Field<u32, Self> = Field::new(0x3f, 6);
     /// Buffer 2 in KB.
-    /**
- Bits 17:12; on i210, i211.*/
+    ///
+    /// Bits 17:12; on i210, i211.
     pub const TXPB2SIZE: Field<u32, Self> = Field::new(0x3f, 12);
     /// Buffer 3 in KB.
-    /**
- Bits 23:18; on i210, i211.*/
+    ///
+    /// Bits 23:18; on i210, i211.
     pub const TXPB3SIZE: Field<u32, Self> = Field::new(0x3f, 18);
     /// Buffer from host to management controller in KB.
-    /**
- Bits 29:24; on i210, i211.*/
+    ///
+    /// Bits 29:24; on i210, i211.
     pub const OS2BMCPBSIZE: Field<u32, Self> = Field::new(0x3f, 24);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -200,10 +200,10 @@ impl TXPBS {
     }
 }
 /// Size of the internal switch's packet buffer.
-/**
- - `0x03004`; read and write.*/
+///
+/// - `0x03004`; read and write.
 /// - On 82576, 82580.
-/// - Source: dpdk e1000\_regs.h.
+/// - Source: dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct SWPBS(());
 impl RegisterLongName for SWPBS {}
@@ -224,10 +224,10 @@ impl SWPBS {
     }
 }
 /// Transmit FIFO head, for diagnosis.
-/**
- - `0x03410`; read and write.*/
+///
+/// - `0x03410`; read and write.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDFH(());
 impl RegisterLongName for TDFH {}
@@ -250,10 +250,10 @@ impl TDFH {
     }
 }
 /// Transmit FIFO tail, for diagnosis.
-/**
- - `0x03418`; read and write.*/
+///
+/// - `0x03418`; read and write.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDFT(());
 impl RegisterLongName for TDFT {}
@@ -276,10 +276,10 @@ impl TDFT {
     }
 }
 /// Transmit FIFO saved head, for diagnosis.
-/**
- - `0x03420`; read and write.*/
+///
+/// - `0x03420`; read and write.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDFHS(());
 impl RegisterLongName for TDFHS {}
@@ -302,10 +302,10 @@ impl TDFHS {
     }
 }
 /// Transmit FIFO packet count, for diagnosis.
-/**
- - `0x03430`; read and write.*/
+///
+/// - `0x03430`; read and write.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDFPC(());
 impl RegisterLongName for TDFPC {}
@@ -328,10 +328,10 @@ impl TDFPC {
     }
 }
 /// Transmit DMA control.
-/**
- - `0x03590`; read and write.*/
+///
+/// - `0x03590`; read and write.
 /// - On all chips.
-/// - Source: linux e1000\_82575.h; i210-reg 8.12.5; ds-i210 8.12.5.
+/// - Source: linux e1000_82575.h; i210-reg 8.12.5; ds-i210 8.12.5.
 #[derive(Debug, Clone, Copy)]
 pub struct DTXCTL(());
 impl RegisterLongName for DTXCTL {}
@@ -343,45 +343,45 @@ impl Write for DTXCTL {}
 impl Modify for DTXCTL {}
 impl DTXCTL {
     /// What driver headers call 8023LL.
-    /**
- Bit 2; on 82575, 82576, 82580, i350, i354; source: linux e1000\_82575.h.*/
+    ///
+    /// Bit 2; on 82575, 82576, 82580, i350, i354; source: linux e1000_82575.h.
     pub const IEEE8023LL: Field<u32, Self> = Field::new(0x1, 2);
     /// Spoofing queue on.
-    /**
- Bit 2; on i210, i211; source: i210-reg 8.12.5.*/
+    ///
+    /// Bit 2; on i210, i211; source: i210-reg 8.12.5.
     pub const ENABLE_SPOOF_QUEUE: Field<u32, Self> = Field::new(0x1, 2);
-    /// What driver headers call VLAN\_ADDED.
-    /**
- Bit 3; on 82575, 82576, 82580, i350, i354; source: linux e1000\_82575.h.*/
+    /// What driver headers call VLAN_ADDED.
+    ///
+    /// Bit 3; on 82575, 82576, 82580, i350, i354; source: linux e1000_82575.h.
     pub const VLAN_ADDED: Field<u32, Self> = Field::new(0x1, 3);
     /// Out of sync detection on.
-    /**
- Bit 4; on 82575, 82576, 82580, i350, i354; source: linux e1000\_82575.h.*/
+    ///
+    /// Bit 4; on 82575, 82576, 82580, i350, i354; source: linux e1000_82575.h.
     pub const OOS_ENABLE: Field<u32, Self> = Field::new(0x1, 4);
     /// Out of sync detection off.
-    /**
- Bit 4; on i210, i211; source: i210-reg 8.12.5.*/
+    ///
+    /// Bit 4; on i210, i211; source: i210-reg 8.12.5.
     pub const OUT_OF_SYNC_DISABLE: Field<u32, Self> = Field::new(0x1, 4);
     /// Malicious driver protection on.
-    /**
- Bit 5; on 82575, 82576, 82580, i350, i354; source: linux e1000\_82575.h.*/
+    ///
+    /// Bit 5; on 82575, 82576, 82580, i350, i354; source: linux e1000_82575.h.
     pub const MDP_EN: Field<u32, Self> = Field::new(0x1, 5);
     /// Interrupt on spoofing.
-    /**
- Bit 6; on 82575, 82576, 82580, i350, i354; source: linux e1000\_82575.h.*/
+    ///
+    /// Bit 6; on 82575, 82576, 82580, i350, i354; source: linux e1000_82575.h.
     pub const SPOOF_INT: Field<u32, Self> = Field::new(0x1, 6);
     /// Per queue octet counters include the CRC.
-    /**
- Bit 7; on i210, i211; source: i210-reg 8.12.5.*/
+    ///
+    /// Bit 7; on i210, i211; source: i210-reg 8.12.5.
     pub const COUNT_CRC: Field<u32, Self> = Field::new(0x1, 7);
     /// Byte offset.
     pub const OFFSET: u32 = 0x3590;
 }
 /// TCP flags that segmentation keeps in first and middle segments.
-/**
- - `0x0359c`; read and write.*/
+///
+/// - `0x0359c`; read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: i210-reg 8.12; dpdk e1000\_regs.h.
+/// - Source: i210-reg 8.12; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DTXTCPFLGL(());
 impl RegisterLongName for DTXTCPFLGL {}
@@ -393,12 +393,12 @@ impl Write for DTXTCPFLGL {}
 impl Modify for DTXTCPFLGL {}
 impl DTXTCPFLGL {
     /// Mask for the first segment.
-    /**
- Bits 11:0.*/
+    ///
+    /// Bits 11:0.
     pub const FIRST_SEG: Field<u32, Self> = Field::new(0xfff, 0);
     /// Mask for middle segments.
-    /**
- Bits 27:16.*/
+    ///
+    /// Bits 27:16.
     pub const MID_SEG: Field<u32, Self> = Field::new(0xfff, 16);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -415,10 +415,10 @@ impl DTXTCPFLGL {
     }
 }
 /// TCP flags that segmentation keeps in the last segment.
-/**
- - `0x035a0`; read and write.*/
+///
+/// - `0x035a0`; read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: i210-reg 8.12; dpdk e1000\_regs.h.
+/// - Source: i210-reg 8.12; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DTXTCPFLGH(());
 impl RegisterLongName for DTXTCPFLGH {}
@@ -430,8 +430,8 @@ impl Write for DTXTCPFLGH {}
 impl Modify for DTXTCPFLGH {}
 impl DTXTCPFLGH {
     /// Mask for the last segment.
-    /**
- Bits 11:0.*/
+    ///
+    /// Bits 11:0.
     pub const LST_SEG: Field<u32, Self> = Field::new(0xfff, 0);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -448,10 +448,10 @@ impl DTXTCPFLGH {
     }
 }
 /// Most bytes of outstanding transmit reads.
-/**
- - `0x03540`; read and write.*/
+///
+/// - `0x03540`; read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DTXMXSZRQ(());
 impl RegisterLongName for DTXMXSZRQ {}
@@ -477,10 +477,10 @@ impl DTXMXSZRQ {
     }
 }
 /// Largest packet to send, in units of 64 bytes.
-/**
- - `0x0355c` (i350, i354); `0x0355c`, reset `0x00000098` (i210, i211); read and write.*/
+///
+/// - `0x0355c` (i350, i354); `0x0355c`, reset `0x00000098` (i210, i211); read and write.
 /// - On i350, i354, i210, i211.
-/// - Source: linux e1000\_defines.h; dpdk e1000\_regs.h; ds-i210 p294.
+/// - Source: linux e1000_defines.h; dpdk e1000_regs.h; ds-i210 p294.
 #[derive(Debug, Clone, Copy)]
 pub struct DTXMXPKTSZ(());
 impl RegisterLongName for DTXMXPKTSZ {}
@@ -501,8 +501,8 @@ impl DTXMXPKTSZ {
     }
 }
 /// Transmit DMA behaviour.
-/**
- - `0x035a4`; read and write.*/
+///
+/// - `0x035a4`; read and write.
 /// - On i210, i211.
 /// - Source: i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -525,10 +525,10 @@ impl DTXBCTL {
     }
 }
 /// Ring base address, low half; 128-byte aligned.
-/**
- - [0..=3] at `0x03800` + 0x100·n (82575); [0..=3] at `0x03800` + 0x100·n, [4..=15] at `0x0e100` + 0x40·n (82576); [0..=3] at `0x03800` + 0x100·n, [4..=7] at `0x0e100` + 0x40·n (82580, i350, i354); [0..=3] at `0x03800` + 0x100·n (i210); [0..=1] at `0x03800` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x03800` + 0x100·n (82575); [0..=3] at `0x03800` + 0x100·n, [4..=15] at `0x0e100` + 0x40·n (82576); [0..=3] at `0x03800` + 0x100·n, [4..=7] at `0x0e100` + 0x40·n (82580, i350, i354); [0..=3] at `0x03800` + 0x100·n (i210); [0..=1] at `0x03800` + 0x100·n (i211); read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.12.10; linux e1000\_regs.h.
+/// - Source: ds-i210 8.12.10; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDBAL(());
 impl RegisterLongName for TDBAL {}
@@ -540,8 +540,8 @@ impl Write for TDBAL {}
 impl Modify for TDBAL {}
 impl TDBAL {
     /// Address bits 31:7.
-    /**
- Bits 31:7.*/
+    ///
+    /// Bits 31:7.
     pub const TDBAL: Field<u32, Self> = Field::new(0x1ffffff, 7);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -577,10 +577,10 @@ impl TDBAL {
     }
 }
 /// Ring base address, high half.
-/**
- - [0..=3] at `0x03804` + 0x100·n (82575); [0..=3] at `0x03804` + 0x100·n, [4..=15] at `0x0e104` + 0x40·n (82576); [0..=3] at `0x03804` + 0x100·n, [4..=7] at `0x0e104` + 0x40·n (82580, i350, i354); [0..=3] at `0x03804` + 0x100·n (i210); [0..=1] at `0x03804` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x03804` + 0x100·n (82575); [0..=3] at `0x03804` + 0x100·n, [4..=15] at `0x0e104` + 0x40·n (82576); [0..=3] at `0x03804` + 0x100·n, [4..=7] at `0x0e104` + 0x40·n (82580, i350, i354); [0..=3] at `0x03804` + 0x100·n (i210); [0..=1] at `0x03804` + 0x100·n (i211); read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.12.11; linux e1000\_regs.h.
+/// - Source: ds-i210 8.12.11; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDBAH(());
 impl RegisterLongName for TDBAH {}
@@ -625,10 +625,10 @@ impl TDBAH {
     }
 }
 /// Ring length in bytes, a multiple of 128, at most 0x80000.
-/**
- - [0..=3] at `0x03808` + 0x100·n (82575); [0..=3] at `0x03808` + 0x100·n, [4..=15] at `0x0e108` + 0x40·n (82576); [0..=3] at `0x03808` + 0x100·n, [4..=7] at `0x0e108` + 0x40·n (82580, i350, i354); [0..=3] at `0x03808` + 0x100·n (i210); [0..=1] at `0x03808` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x03808` + 0x100·n (82575); [0..=3] at `0x03808` + 0x100·n, [4..=15] at `0x0e108` + 0x40·n (82576); [0..=3] at `0x03808` + 0x100·n, [4..=7] at `0x0e108` + 0x40·n (82580, i350, i354); [0..=3] at `0x03808` + 0x100·n (i210); [0..=1] at `0x03808` + 0x100·n (i211); read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.12.12; linux e1000\_regs.h.
+/// - Source: ds-i210 8.12.12; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDLEN(());
 impl RegisterLongName for TDLEN {}
@@ -640,8 +640,8 @@ impl Write for TDLEN {}
 impl Modify for TDLEN {}
 impl TDLEN {
     /// Length in units of 128 bytes (8 descriptors).
-    /**
- Bits 19:7.*/
+    ///
+    /// Bits 19:7.
     pub const LEN: Field<u32, Self> = Field::new(0x1fff, 7);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -677,10 +677,10 @@ impl TDLEN {
     }
 }
 /// Head: does not tell which descriptors are done. The I210's datasheet calls it read only; drivers write 0.
-/**
- - [0..=3] at `0x03810` + 0x100·n (82575); [0..=3] at `0x03810` + 0x100·n, [4..=15] at `0x0e110` + 0x40·n (82576); [0..=3] at `0x03810` + 0x100·n, [4..=7] at `0x0e110` + 0x40·n (82580, i350, i354); [0..=3] at `0x03810` + 0x100·n (i210); [0..=1] at `0x03810` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x03810` + 0x100·n (82575); [0..=3] at `0x03810` + 0x100·n, [4..=15] at `0x0e110` + 0x40·n (82576); [0..=3] at `0x03810` + 0x100·n, [4..=7] at `0x0e110` + 0x40·n (82580, i350, i354); [0..=3] at `0x03810` + 0x100·n (i210); [0..=1] at `0x03810` + 0x100·n (i211); read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.12.13; linux e1000\_regs.h.
+/// - Source: ds-i210 8.12.13; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDH(());
 impl RegisterLongName for TDH {}
@@ -692,8 +692,8 @@ impl Write for TDH {}
 impl Modify for TDH {}
 impl TDH {
     /// Descriptor index.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const TDH: Field<u32, Self> = Field::new(0xffff, 0);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -729,10 +729,10 @@ impl TDH {
     }
 }
 /// Tail: the doorbell.
-/**
- - [0..=3] at `0x03818` + 0x100·n (82575); [0..=3] at `0x03818` + 0x100·n, [4..=15] at `0x0e118` + 0x40·n (82576); [0..=3] at `0x03818` + 0x100·n, [4..=7] at `0x0e118` + 0x40·n (82580, i350, i354); [0..=3] at `0x03818` + 0x100·n (i210); [0..=1] at `0x03818` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x03818` + 0x100·n (82575); [0..=3] at `0x03818` + 0x100·n, [4..=15] at `0x0e118` + 0x40·n (82576); [0..=3] at `0x03818` + 0x100·n, [4..=7] at `0x0e118` + 0x40·n (82580, i350, i354); [0..=3] at `0x03818` + 0x100·n (i210); [0..=1] at `0x03818` + 0x100·n (i211); read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.12.14; linux e1000\_regs.h.
+/// - Source: ds-i210 8.12.14; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDT(());
 impl RegisterLongName for TDT {}
@@ -744,8 +744,8 @@ impl Write for TDT {}
 impl Modify for TDT {}
 impl TDT {
     /// Descriptor index.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const TDT: Field<u32, Self> = Field::new(0xffff, 0);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -781,10 +781,10 @@ impl TDT {
     }
 }
 /// Queue enable and thresholds.
-/**
- - [0..=3] at `0x03828` + 0x100·n (82575); [0..=3] at `0x03828` + 0x100·n, [4..=15] at `0x0e128` + 0x40·n (82576); [0..=3] at `0x03828` + 0x100·n, [4..=7] at `0x0e128` + 0x40·n (82580, i350, i354); [0..=3] at `0x03828` + 0x100·n (i210); [0..=1] at `0x03828` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x03828` + 0x100·n (82575); [0..=3] at `0x03828` + 0x100·n, [4..=15] at `0x0e128` + 0x40·n (82576); [0..=3] at `0x03828` + 0x100·n, [4..=7] at `0x0e128` + 0x40·n (82580, i350, i354); [0..=3] at `0x03828` + 0x100·n (i210); [0..=1] at `0x03828` + 0x100·n (i211); read and write.
 /// - On all chips.
-/// - Source: ds-i210 8.12.15; i210-reg 8.12.15; linux e1000\_82575.h.
+/// - Source: ds-i210 8.12.15; i210-reg 8.12.15; linux e1000_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TXDCTL(());
 impl RegisterLongName for TXDCTL {}
@@ -796,32 +796,32 @@ impl Write for TXDCTL {}
 impl Modify for TXDCTL {}
 impl TXDCTL {
     /// Prefetch threshold in descriptors.
-    /**
- Bits 4:0.*/
+    ///
+    /// Bits 4:0.
     pub const PTHRESH: Field<u32, Self> = Field::new(0x1f, 0);
     /// Host threshold in descriptors.
-    /**
- Bits 12:8.*/
+    ///
+    /// Bits 12:8.
     pub const HTHRESH: Field<u32, Self> = Field::new(0x1f, 8);
     /// Write-back threshold in descriptors.
-    /**
- Bits 20:16.*/
+    ///
+    /// Bits 20:16.
     pub const WTHRESH: Field<u32, Self> = Field::new(0x1f, 16);
     /// Queue on; reads 1 when it is.
-    /**
- Bit 25.*/
+    ///
+    /// Bit 25.
     pub const ENABLE: Field<u32, Self> = Field::new(0x1, 25);
     /// Writes back at once; write 1, then 0.
-    /**
- Bit 26.*/
+    ///
+    /// Bit 26.
     pub const SWFLSH: Field<u32, Self> = Field::new(0x1, 26);
     /// High priority.
-    /**
- Bit 27.*/
+    ///
+    /// Bit 27.
     pub const PRIORITY: Field<u32, Self> = Field::new(0x1, 27);
     /// Threshold of head write-back.
-    /**
- Bits 31:28; on i210, i211; source: i210-reg 8.12.15.*/
+    ///
+    /// Bits 31:28; on i210, i211; source: i210-reg 8.12.15.
     pub const HWBTHRESH: Field<u32, Self> = Field::new(0xf, 28);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -857,10 +857,10 @@ impl TXDCTL {
     }
 }
 /// DCA and PCIe attributes of the queue.
-/**
- - [0..=3] at `0x03814` + 0x100·n (82575); [0..=3] at `0x03814` + 0x100·n, [4..=15] at `0x0e114` + 0x40·n (82576); [0..=3] at `0x03814` + 0x100·n, [4..=7] at `0x0e114` + 0x40·n (82580, i350, i354); [0..=3] at `0x03814` + 0x100·n (i210); [0..=1] at `0x03814` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x03814` + 0x100·n (82575); [0..=3] at `0x03814` + 0x100·n, [4..=15] at `0x0e114` + 0x40·n (82576); [0..=3] at `0x03814` + 0x100·n, [4..=7] at `0x0e114` + 0x40·n (82580, i350, i354); [0..=3] at `0x03814` + 0x100·n (i210); [0..=1] at `0x03814` + 0x100·n (i211); read and write.
 /// - On all chips.
-/// - Source: linux e1000\_82575.h; ds-i210 8.13.2.
+/// - Source: linux e1000_82575.h; ds-i210 8.13.2.
 #[derive(Debug, Clone, Copy)]
 pub struct TXCTL(());
 impl RegisterLongName for TXCTL {}
@@ -872,48 +872,48 @@ impl Write for TXCTL {}
 impl Modify for TXCTL {}
 impl TXCTL {
     /// Hint on descriptor reads.
-    /**
- Bit 0; on i210, i211; source: ds-i210 8.13.2.*/
+    ///
+    /// Bit 0; on i210, i211; source: ds-i210 8.13.2.
     pub const DESC_FETCH_TPH_EN: Field<u32, Self> = Field::new(0x1, 0);
     /// DCA tag.
-    /**
- Bits 4:0; on 82575.*/
+    ///
+    /// Bits 4:0; on 82575.
     pub const CPUID: Field<u32, Self> = Field::new(0x1f, 0);
     /// Hint on descriptor write-back.
-    /**
- Bit 1; on i210, i211; source: ds-i210 8.13.2.*/
+    ///
+    /// Bit 1; on i210, i211; source: ds-i210 8.13.2.
     pub const DESC_WB_TPH_EN: Field<u32, Self> = Field::new(0x1, 1);
     /// Hint on packet reads.
-    /**
- Bit 3; on i210, i211; source: ds-i210 8.13.2.*/
+    ///
+    /// Bit 3; on i210, i211; source: ds-i210 8.13.2.
     pub const PACKET_TPH_EN: Field<u32, Self> = Field::new(0x1, 3);
     /// DCA for descriptors.
-    /**
- Bit 5.*/
+    ///
+    /// Bit 5.
     pub const DESC_DCA_EN: Field<u32, Self> = Field::new(0x1, 5);
     /// No-snoop descriptor reads; keep 0.
-    /**
- Bit 8; on i210, i211; source: ds-i210 8.13.2.*/
+    ///
+    /// Bit 8; on i210, i211; source: ds-i210 8.13.2.
     pub const DESC_RD_NS_EN: Field<u32, Self> = Field::new(0x1, 8);
     /// Relaxed ordering of descriptor reads.
-    /**
- Bit 9.*/
+    ///
+    /// Bit 9.
     pub const DESC_RRO_EN: Field<u32, Self> = Field::new(0x1, 9);
     /// No-snoop write-back; keep 0.
-    /**
- Bit 10; on i210, i211; source: ds-i210 8.13.2.*/
+    ///
+    /// Bit 10; on i210, i211; source: ds-i210 8.13.2.
     pub const DESC_WB_NS_EN: Field<u32, Self> = Field::new(0x1, 10);
     /// Relaxed ordering of write-back; clear it for head write-back.
-    /**
- Bit 11.*/
+    ///
+    /// Bit 11.
     pub const DESC_WB_RO_EN: Field<u32, Self> = Field::new(0x1, 11);
     /// Relaxed ordering of packet reads.
-    /**
- Bit 13.*/
+    ///
+    /// Bit 13.
     pub const DATA_RRO_EN: Field<u32, Self> = Field::new(0x1, 13);
     /// DCA tag.
-    /**
- Bits 31:24; on 82576, 82580, i350, i354, i210, i211.*/
+    ///
+    /// Bits 31:24; on 82576, 82580, i350, i354, i210, i211.
     pub const CPU_TAG: Field<u32, Self> = Field::new(0xff, 24);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -949,10 +949,10 @@ impl TXCTL {
     }
 }
 /// Where the head is written to, low half.
-/**
- - [0..=3] at `0x03838` + 0x100·n (82575); [0..=3] at `0x03838` + 0x100·n, [4..=15] at `0x0e138` + 0x40·n (82576); [0..=3] at `0x03838` + 0x100·n, [4..=7] at `0x0e138` + 0x40·n (82580, i350, i354); [0..=3] at `0x03838` + 0x100·n (i210); [0..=1] at `0x03838` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x03838` + 0x100·n (82575); [0..=3] at `0x03838` + 0x100·n, [4..=15] at `0x0e138` + 0x40·n (82576); [0..=3] at `0x03838` + 0x100·n, [4..=7] at `0x0e138` + 0x40·n (82580, i350, i354); [0..=3] at `0x03838` + 0x100·n (i210); [0..=1] at `0x03838` + 0x100·n (i211); read and write.
 /// - On all chips.
-/// - Source: ds-i210 p302; sdm-82575 5.12; dpdk e1000\_82575.h.
+/// - Source: ds-i210 p302; sdm-82575 5.12; dpdk e1000_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDWBAL(());
 impl RegisterLongName for TDWBAL {}
@@ -964,16 +964,16 @@ impl Write for TDWBAL {}
 impl Modify for TDWBAL {}
 impl TDWBAL {
     /// Head write-back on.
-    /**
- Bit 0; source: dpdk e1000\_82575.h.*/
+    ///
+    /// Bit 0; source: dpdk e1000_82575.h.
     pub const HEAD_WB_EN: Field<u32, Self> = Field::new(0x1, 0);
     /// Writes DD and a sequence number into the descriptor.
-    /**
- Bit 1; on 82575; source: dpdk e1000\_82575.h; sdm-82575 5.12.*/
+    ///
+    /// Bit 1; on 82575; source: dpdk e1000_82575.h; sdm-82575 5.12.
     pub const SN_WB_EN: Field<u32, Self> = Field::new(0x1, 1);
     /// Address bits 31:2.
-    /**
- Bits 31:2.*/
+    ///
+    /// Bits 31:2.
     pub const HEAD_WB_ADDR: Field<u32, Self> = Field::new(0x3fffffff, 2);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -1009,10 +1009,10 @@ impl TDWBAL {
     }
 }
 /// Where the head is written to, high half.
-/**
- - [0..=3] at `0x0383c` + 0x100·n (82575); [0..=3] at `0x0383c` + 0x100·n, [4..=15] at `0x0e13c` + 0x40·n (82576); [0..=3] at `0x0383c` + 0x100·n, [4..=7] at `0x0e13c` + 0x40·n (82580, i350, i354); [0..=3] at `0x0383c` + 0x100·n (i210); [0..=1] at `0x0383c` + 0x100·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x0383c` + 0x100·n (82575); [0..=3] at `0x0383c` + 0x100·n, [4..=15] at `0x0e13c` + 0x40·n (82576); [0..=3] at `0x0383c` + 0x100·n, [4..=7] at `0x0e13c` + 0x40·n (82580, i350, i354); [0..=3] at `0x0383c` + 0x100·n (i210); [0..=1] at `0x0383c` + 0x100·n (i211); read and write.
 /// - On all chips.
-/// - Source: ds-i210 p302; linux e1000\_regs.h.
+/// - Source: ds-i210 p302; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TDWBAH(());
 impl RegisterLongName for TDWBAH {}
@@ -1057,8 +1057,8 @@ impl TDWBAH {
     }
 }
 /// Packets dropped by this queue.
-/**
- - [0..=3] at `0x0e030` + 0x40·n (i210); [0..=1] at `0x0e030` + 0x40·n (i211); read and write.*/
+///
+/// - [0..=3] at `0x0e030` + 0x40·n (i210); [0..=1] at `0x0e030` + 0x40·n (i211); read and write.
 /// - On i210, i211.
 /// - Source: i210-summary; i210-reg 8.10.
 #[derive(Debug, Clone, Copy)]
@@ -1092,10 +1092,10 @@ impl TQDPC {
     }
 }
 /// Qav mode.
-/**
- - `0x03570`; read and write.*/
+///
+/// - `0x03570`; read and write.
 /// - On i210.
-/// - Source: linux e1000\_defines.h; dpdk e1000\_regs.h; ds-i210 p317.
+/// - Source: linux e1000_defines.h; dpdk e1000_regs.h; ds-i210 p317.
 #[derive(Debug, Clone, Copy)]
 pub struct TQAVCTRL(());
 impl RegisterLongName for TQAVCTRL {}
@@ -1107,8 +1107,8 @@ impl Write for TQAVCTRL {}
 impl Modify for TQAVCTRL {}
 impl TQAVCTRL {
     /// Mode of all queues.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const TRANSMIT_MODE: Field<u32, Self> = Field::new(0x1, 0);
     /// `TRANSMIT_MODE` = 0.
     pub const TRANSMIT_MODE_LEGACY: FieldValue<u32, Self> = FieldValue::<
@@ -1121,28 +1121,28 @@ impl TQAVCTRL {
         Self,
     >::new(0x1, 0, 1);
     /// Fetch arbitration.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const DATA_FETCH_ARB: Field<u32, Self> = Field::new(0x1, 4);
     /// Fetches by launch time.
-    /**
- Bit 5; source: dpdk e1000\_regs.h.*/
+    ///
+    /// Bit 5; source: dpdk e1000_regs.h.
     pub const FETCH_TIMER_ENABLE: Field<u32, Self> = Field::new(0x1, 5);
     /// Credit-based shaper on.
-    /**
- Bit 8.*/
+    ///
+    /// Bit 8.
     pub const DATA_TRAN_ARB: Field<u32, Self> = Field::new(0x1, 8);
     /// Launch time on.
-    /**
- Bit 9.*/
+    ///
+    /// Bit 9.
     pub const DATA_TRAN_TIM: Field<u32, Self> = Field::new(0x1, 9);
     /// Strict priority queues wait for stream reservation ones.
-    /**
- Bit 10.*/
+    ///
+    /// Bit 10.
     pub const SP_WAIT_SR: Field<u32, Self> = Field::new(0x1, 10);
     /// How long before its launch time a packet is fetched, in units of 32 ns.
-    /**
- Bits 31:16.*/
+    ///
+    /// Bits 31:16.
     pub const FETCH_TIME_DELTA: Field<u32, Self> = Field::new(0xffff, 16);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -1154,10 +1154,10 @@ impl TQAVCTRL {
     }
 }
 /// Queue priorities of fetch arbitration.
-/**
- - `0x03574`; read and write.*/
+///
+/// - `0x03574`; read and write.
 /// - On i210.
-/// - Source: dpdk e1000\_regs.h.
+/// - Source: dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TQAVARBCTRL(());
 impl RegisterLongName for TQAVARBCTRL {}
@@ -1169,20 +1169,20 @@ impl Write for TQAVARBCTRL {}
 impl Modify for TQAVARBCTRL {}
 impl TQAVARBCTRL {
     /// Priority of queue 0.
-    /**
- Bits 1:0.*/
+    ///
+    /// Bits 1:0.
     pub const QUEUE0: Field<u32, Self> = Field::new(0x3, 0);
     /// Priority of queue 1.
-    /**
- Bits 3:2.*/
+    ///
+    /// Bits 3:2.
     pub const QUEUE1: Field<u32, Self> = Field::new(0x3, 2);
     /// Priority of queue 2.
-    /**
- Bits 5:4.*/
+    ///
+    /// Bits 5:4.
     pub const QUEUE2: Field<u32, Self> = Field::new(0x3, 4);
     /// Priority of queue 3.
-    /**
- Bits 7:6.*/
+    ///
+    /// Bits 7:6.
     pub const QUEUE3: Field<u32, Self> = Field::new(0x3, 6);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -1194,10 +1194,10 @@ impl TQAVARBCTRL {
     }
 }
 /// Offset added to all launch times, in units of 32 ns.
-/**
- - `0x03578`; read and write.*/
+///
+/// - `0x03578`; read and write.
 /// - On i210.
-/// - Source: i210-reg 8.12; dpdk e1000\_regs.h; ds-i210 p292.
+/// - Source: i210-reg 8.12; dpdk e1000_regs.h; ds-i210 p292.
 #[derive(Debug, Clone, Copy)]
 pub struct LAUNCH_OS0(());
 impl RegisterLongName for LAUNCH_OS0 {}
@@ -1218,10 +1218,10 @@ impl LAUNCH_OS0 {
     }
 }
 /// Shaper of queue 0 or 1.
-/**
- - [0..=1] at `0x03004` + 0x40·n; read and write.*/
+///
+/// - [0..=1] at `0x03004` + 0x40·n; read and write.
 /// - On i210.
-/// - Source: linux e1000\_defines.h; dpdk e1000\_regs.h.
+/// - Source: linux e1000_defines.h; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TQAVCC(());
 impl RegisterLongName for TQAVCC {}
@@ -1233,16 +1233,16 @@ impl Write for TQAVCC {}
 impl Modify for TQAVCC {}
 impl TQAVCC {
     /// Credit gained per unit of time.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const IDLE_SLOPE: Field<u32, Self> = Field::new(0xffff, 0);
     /// Keeps credits while the queue is empty.
-    /**
- Bit 30; source: dpdk e1000\_regs.h.*/
+    ///
+    /// Bit 30; source: dpdk e1000_regs.h.
     pub const KEEP_CREDITS: Field<u32, Self> = Field::new(0x1, 30);
     /// Kind of queue.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const QUEUE_MODE: Field<u32, Self> = Field::new(0x1, 31);
     /// `QUEUE_MODE` = 0.
     pub const QUEUE_MODE_STRICT_PRIORITY: FieldValue<u32, Self> = FieldValue::<
@@ -1269,10 +1269,10 @@ impl TQAVCC {
     }
 }
 /// Highest credit of queue 0 or 1.
-/**
- - [0..=1] at `0x0300c` + 0x40·n; read and write.*/
+///
+/// - [0..=1] at `0x0300c` + 0x40·n; read and write.
 /// - On i210.
-/// - Source: linux e1000\_regs.h; dpdk e1000\_regs.h.
+/// - Source: linux e1000_regs.h; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TQAVHC(());
 impl RegisterLongName for TQAVHC {}
@@ -1298,10 +1298,10 @@ impl TQAVHC {
     }
 }
 /// Queue that the rate registers act on.
-/**
- - `0x03604`; read and write.*/
+///
+/// - `0x03604`; read and write.
 /// - On 82576.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RTTDQSEL(());
 impl RegisterLongName for RTTDQSEL {}
@@ -1322,10 +1322,10 @@ impl RTTDQSEL {
     }
 }
 /// Rate scheduler memory window.
-/**
- - `0x03690`; read and write.*/
+///
+/// - `0x03690`; read and write.
 /// - On 82576.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RTTBCNRM(());
 impl RegisterLongName for RTTBCNRM {}
@@ -1346,10 +1346,10 @@ impl RTTBCNRM {
     }
 }
 /// Rate of the selected queue: link speed divided by a fixed point number.
-/**
- - `0x036b0`; read and write.*/
+///
+/// - `0x036b0`; read and write.
 /// - On 82576.
-/// - Source: linux e1000\_defines.h.
+/// - Source: linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RTTBCNRC(());
 impl RegisterLongName for RTTBCNRC {}
@@ -1361,16 +1361,16 @@ impl Write for RTTBCNRC {}
 impl Modify for RTTBCNRC {}
 impl RTTBCNRC {
     /// Fraction.
-    /**
- Bits 13:0.*/
+    ///
+    /// Bits 13:0.
     pub const RF_DEC: Field<u32, Self> = Field::new(0x3fff, 0);
     /// Integer part.
-    /**
- Bits 27:14.*/
+    ///
+    /// Bits 27:14.
     pub const RF_INT: Field<u32, Self> = Field::new(0x3fff, 14);
     /// Limit on.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const RS_ENA: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]

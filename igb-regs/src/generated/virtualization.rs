@@ -10,10 +10,10 @@ use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
 /// Mailbox memory: word w of virtual function n is element 16 n + w.
-/**
- - [0..=127] at `0x00800` + 0x4·n; read and write.*/
+///
+/// - [0..=127] at `0x00800` + 0x4·n; read and write.
 /// - On 82576, i350, i354.
-/// - Source: linux e1000\_regs.h; intel-igb; qemu igb\_regs.h.
+/// - Source: linux e1000_regs.h; intel-igb; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct VMBMEM(());
 impl RegisterLongName for VMBMEM {}
@@ -39,10 +39,10 @@ impl VMBMEM {
     }
 }
 /// Mailbox to a virtual function.
-/**
- - [0..=7] at `0x00c00` + 0x4·n; read and write.*/
+///
+/// - [0..=7] at `0x00c00` + 0x4·n; read and write.
 /// - On 82576, i350, i354.
-/// - Source: linux e1000\_mbx.h; intel-igb; qemu igb\_regs.h.
+/// - Source: linux e1000_mbx.h; intel-igb; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct P2VMAILBOX(());
 impl RegisterLongName for P2VMAILBOX {}
@@ -55,24 +55,24 @@ impl Write for P2VMAILBOX {}
 impl Modify for P2VMAILBOX {}
 impl P2VMAILBOX {
     /// A message is ready.
-    /**
- Bit 0, a write starts something.*/
+    ///
+    /// Bit 0, a write starts something.
     pub const STS: Field<u32, Self> = Field::new(0x1, 0);
     /// Acknowledges the virtual function's message.
-    /**
- Bit 1, a write starts something.*/
+    ///
+    /// Bit 1, a write starts something.
     pub const ACK: Field<u32, Self> = Field::new(0x1, 1);
     /// The virtual function owns the memory.
-    /**
- Bit 2, read only.*/
+    ///
+    /// Bit 2, read only.
     pub const VFU: Field<u32, Self> = Field::new(0x1, 2);
     /// The physical function owns the memory.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const PFU: Field<u32, Self> = Field::new(0x1, 3);
     /// Takes the memory from a virtual function that is stuck.
-    /**
- Bit 4, a write starts something.*/
+    ///
+    /// Bit 4, a write starts something.
     pub const RVFU: Field<u32, Self> = Field::new(0x1, 4);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -89,10 +89,10 @@ impl P2VMAILBOX {
     }
 }
 /// Mailbox causes.
-/**
- - `0x00c80`; writing 1 clears.*/
+///
+/// - `0x00c80`; writing 1 clears.
 /// - On 82576, i350, i354.
-/// - Source: linux e1000\_mbx.h; intel-igb; qemu igb\_regs.h.
+/// - Source: linux e1000_mbx.h; intel-igb; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MBVFICR(());
 impl RegisterLongName for MBVFICR {}
@@ -104,12 +104,12 @@ impl Read for MBVFICR {}
 impl WriteClear for MBVFICR {}
 impl MBVFICR {
     /// Message, one bit per virtual function.
-    /**
- Bits 7:0.*/
+    ///
+    /// Bits 7:0.
     pub const VFREQ: Field<u32, Self> = Field::new(0xff, 0);
     /// Acknowledge, one bit per virtual function.
-    /**
- Bits 23:16.*/
+    ///
+    /// Bits 23:16.
     pub const VFACK: Field<u32, Self> = Field::new(0xff, 16);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -121,10 +121,10 @@ impl MBVFICR {
     }
 }
 /// Mailbox mask.
-/**
- - `0x00c84`; read and write.*/
+///
+/// - `0x00c84`; read and write.
 /// - On 82576, i350, i354.
-/// - Source: linux e1000\_regs.h; intel-igb; qemu igb\_regs.h.
+/// - Source: linux e1000_regs.h; intel-igb; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct MBVFIMR(());
 impl RegisterLongName for MBVFIMR {}
@@ -145,10 +145,10 @@ impl MBVFIMR {
     }
 }
 /// Virtual functions that reset themselves.
-/**
- - `0x00c88`; writing 1 clears.*/
+///
+/// - `0x00c88`; writing 1 clears.
 /// - On 82576, i350, i354.
-/// - Source: linux e1000\_regs.h; intel-igb; qemu igb\_regs.h.
+/// - Source: linux e1000_regs.h; intel-igb; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct VFLRE(());
 impl RegisterLongName for VFLRE {}
@@ -160,8 +160,8 @@ impl Read for VFLRE {}
 impl WriteClear for VFLRE {}
 impl VFLRE {
     /// One bit each.
-    /**
- Bits 7:0.*/
+    ///
+    /// Bits 7:0.
     pub const VF: Field<u32, Self> = Field::new(0xff, 0);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -173,10 +173,10 @@ impl VFLRE {
     }
 }
 /// Which pools receive.
-/**
- - `0x00c8c`; read and write.*/
+///
+/// - `0x00c8c`; read and write.
 /// - On 82576, i350, i354.
-/// - Source: linux e1000\_regs.h; intel-igb; qemu igb\_regs.h.
+/// - Source: linux e1000_regs.h; intel-igb; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct VFRE(());
 impl RegisterLongName for VFRE {}
@@ -188,8 +188,8 @@ impl Write for VFRE {}
 impl Modify for VFRE {}
 impl VFRE {
     /// One bit each.
-    /**
- Bits 7:0.*/
+    ///
+    /// Bits 7:0.
     pub const VF: Field<u32, Self> = Field::new(0xff, 0);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -201,10 +201,10 @@ impl VFRE {
     }
 }
 /// Which pools transmit.
-/**
- - `0x00c90`; read and write.*/
+///
+/// - `0x00c90`; read and write.
 /// - On 82576, i350, i354.
-/// - Source: linux e1000\_regs.h; intel-igb; qemu igb\_regs.h.
+/// - Source: linux e1000_regs.h; intel-igb; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct VFTE(());
 impl RegisterLongName for VFTE {}
@@ -216,8 +216,8 @@ impl Write for VFTE {}
 impl Modify for VFTE {}
 impl VFTE {
     /// One bit each.
-    /**
- Bits 7:0.*/
+    ///
+    /// Bits 7:0.
     pub const VF: Field<u32, Self> = Field::new(0xff, 0);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -229,10 +229,10 @@ impl VFTE {
     }
 }
 /// Queues that drop packets when they have no descriptor.
-/**
- - `0x02408`; read and write.*/
+///
+/// - `0x02408`; read and write.
 /// - On 82576, i350.
-/// - Source: linux igb\_main.c.
+/// - Source: linux igb_main.c.
 #[derive(Debug, Clone, Copy)]
 pub struct QDE(());
 impl RegisterLongName for QDE {}
@@ -253,10 +253,10 @@ impl QDE {
     }
 }
 /// Internal switch on transmit.
-/**
- - `0x03500`; read and write.*/
+///
+/// - `0x03500`; read and write.
 /// - On 82576.
-/// - Source: linux e1000\_82575.h; qemu igb\_regs.h.
+/// - Source: linux e1000_82575.h; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct DTXSWC(());
 impl RegisterLongName for DTXSWC {}
@@ -268,20 +268,20 @@ impl Write for DTXSWC {}
 impl Modify for DTXSWC {}
 impl DTXSWC {
     /// Checks the source MAC address, one bit per pool.
-    /**
- Bits 7:0.*/
+    ///
+    /// Bits 7:0.
     pub const MAC_SPOOF: Field<u32, Self> = Field::new(0xff, 0);
     /// Checks the VLAN, one bit per pool.
-    /**
- Bits 15:8.*/
+    ///
+    /// Bits 15:8.
     pub const VLAN_SPOOF: Field<u32, Self> = Field::new(0xff, 8);
     /// Local loopback, one bit per pool.
-    /**
- Bits 23:16.*/
+    ///
+    /// Bits 23:16.
     pub const LLE: Field<u32, Self> = Field::new(0xff, 16);
     /// Packets between pools are switched.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const LOOPBACK_EN: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -293,10 +293,10 @@ impl DTXSWC {
     }
 }
 /// Internal switch on transmit.
-/**
- - `0x05acc`; read and write.*/
+///
+/// - `0x05acc`; read and write.
 /// - On i350, i354.
-/// - Source: linux e1000\_82575.c; dpdk e1000\_regs.h.
+/// - Source: linux e1000_82575.c; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct TXSWC(());
 impl RegisterLongName for TXSWC {}
@@ -308,20 +308,20 @@ impl Write for TXSWC {}
 impl Modify for TXSWC {}
 impl TXSWC {
     /// Checks the source MAC address, one bit per pool.
-    /**
- Bits 7:0.*/
+    ///
+    /// Bits 7:0.
     pub const MAC_SPOOF: Field<u32, Self> = Field::new(0xff, 0);
     /// Checks the VLAN, one bit per pool.
-    /**
- Bits 15:8.*/
+    ///
+    /// Bits 15:8.
     pub const VLAN_SPOOF: Field<u32, Self> = Field::new(0xff, 8);
     /// Local loopback, one bit per pool.
-    /**
- Bits 23:16.*/
+    ///
+    /// Bits 23:16.
     pub const LLE: Field<u32, Self> = Field::new(0xff, 16);
     /// Packets between pools are switched.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const LOOPBACK_EN: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -333,10 +333,10 @@ impl TXSWC {
     }
 }
 /// Last misbehaviour of a virtual function.
-/**
- - `0x03548`; a read clears it.*/
+///
+/// - `0x03548`; a read clears it.
 /// - On i350, i354.
-/// - Source: linux igb\_main.c; dpdk e1000\_regs.h.
+/// - Source: linux igb_main.c; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct LVMMC(());
 impl RegisterLongName for LVMMC {}
@@ -355,10 +355,10 @@ impl LVMMC {
     }
 }
 /// Queues that broke the spoof rules.
-/**
- - `0x03554`; a read clears it.*/
+///
+/// - `0x03554`; a read clears it.
 /// - On 82576.
-/// - Source: linux igb\_main.c; qemu igb\_regs.h.
+/// - Source: linux igb_main.c; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct WVBR(());
 impl RegisterLongName for WVBR {}
@@ -377,10 +377,10 @@ impl WVBR {
     }
 }
 /// Malicious driver free block.
-/**
- - `0x03558`; read and write.*/
+///
+/// - `0x03558`; read and write.
 /// - On i350, i354.
-/// - Source: dpdk e1000\_regs.h; intel-igb.
+/// - Source: dpdk e1000_regs.h; intel-igb.
 #[derive(Debug, Clone, Copy)]
 pub struct MDFB(());
 impl RegisterLongName for MDFB {}
@@ -401,10 +401,10 @@ impl MDFB {
     }
 }
 /// VLAN tag that a pool's packets get.
-/**
- - [0..=7] at `0x03700` + 0x4·n; read and write.*/
+///
+/// - [0..=7] at `0x03700` + 0x4·n; read and write.
 /// - On 82576, i350, i354.
-/// - Source: linux e1000\_82575.h, igb\_main.c.
+/// - Source: linux e1000_82575.h, igb_main.c.
 #[derive(Debug, Clone, Copy)]
 pub struct VMVIR(());
 impl RegisterLongName for VMVIR {}
@@ -416,12 +416,12 @@ impl Write for VMVIR {}
 impl Modify for VMVIR {}
 impl VMVIR {
     /// Tag with priority.
-    /**
- Bits 15:0.*/
+    ///
+    /// Bits 15:0.
     pub const PORT_VLAN: Field<u32, Self> = Field::new(0xffff, 0);
     /// When.
-    /**
- Bits 31:30.*/
+    ///
+    /// Bits 31:30.
     pub const VLANA: Field<u32, Self> = Field::new(0x3, 30);
     /// `VLANA` = 0.
     pub const VLANA_DESCRIPTOR: FieldValue<u32, Self> = FieldValue::<
@@ -452,11 +452,11 @@ impl VMVIR {
         }
     }
 }
-/// Pool selection; VMD\_CTL on the 82575, whose fields differ.
-/**
- - `0x0581c`; read and write.*/
+/// Pool selection; VMD_CTL on the 82575, whose fields differ.
+///
+/// - `0x0581c`; read and write.
 /// - On 82575, 82576, 82580, i350, i354.
-/// - Source: linux e1000\_82575.h; qemu igb\_regs.h.
+/// - Source: linux e1000_82575.h; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct VT_CTL(());
 impl RegisterLongName for VT_CTL {}
@@ -468,20 +468,20 @@ impl Write for VT_CTL {}
 impl Modify for VT_CTL {}
 impl VT_CTL {
     /// Pool of packets that no filter claims.
-    /**
- Bits 9:7; on 82576, 82580, i350, i354.*/
+    ///
+    /// Bits 9:7; on 82576, 82580, i350, i354.
     pub const DEFAULT_POOL: Field<u32, Self> = Field::new(0x7, 7);
     /// Ignore the MAC address when a pool is chosen.
-    /**
- Bit 28; on 82576, 82580, i350, i354.*/
+    ///
+    /// Bit 28; on 82576, 82580, i350, i354.
     pub const IGNORE_MAC: Field<u32, Self> = Field::new(0x1, 28);
     /// Drop packets that no filter claims.
-    /**
- Bit 29; on 82576, 82580, i350, i354.*/
+    ///
+    /// Bit 29; on 82576, 82580, i350, i354.
     pub const DIS_DEF_POOL: Field<u32, Self> = Field::new(0x1, 29);
     /// Replicate broadcast and multicast to pools.
-    /**
- Bit 30; on 82576, 82580, i350, i354.*/
+    ///
+    /// Bit 30; on 82576, 82580, i350, i354.
     pub const VM_REPL_EN: Field<u32, Self> = Field::new(0x1, 30);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -495,10 +495,10 @@ impl VT_CTL {
     }
 }
 /// What a pool accepts and how.
-/**
- - [0..=7] at `0x05ad0` + 0x4·n; read and write.*/
+///
+/// - [0..=7] at `0x05ad0` + 0x4·n; read and write.
 /// - On 82576, 82580, i350, i354.
-/// - Source: linux e1000\_82575.h; qemu igb\_regs.h.
+/// - Source: linux e1000_82575.h; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct VMOLR(());
 impl RegisterLongName for VMOLR {}
@@ -510,52 +510,52 @@ impl Write for VMOLR {}
 impl Modify for VMOLR {}
 impl VMOLR {
     /// Longest packet in bytes.
-    /**
- Bits 13:0.*/
+    ///
+    /// Bits 13:0.
     pub const RLPML: Field<u32, Self> = Field::new(0x3fff, 0);
     /// Accept long packets.
-    /**
- Bit 16.*/
+    ///
+    /// Bit 16.
     pub const LPE: Field<u32, Self> = Field::new(0x1, 16);
     /// RSS inside the pool.
-    /**
- Bit 17.*/
+    ///
+    /// Bit 17.
     pub const RSSE: Field<u32, Self> = Field::new(0x1, 17);
     /// Accept every VLAN.
-    /**
- Bit 23; on i350, i354; source: dpdk e1000\_82575.h.*/
+    ///
+    /// Bit 23; on i350, i354; source: dpdk e1000_82575.h.
     pub const VPE: Field<u32, Self> = Field::new(0x1, 23);
     /// Accept untagged packets.
-    /**
- Bit 24.*/
+    ///
+    /// Bit 24.
     pub const AUPE: Field<u32, Self> = Field::new(0x1, 24);
     /// Accept multicast by MTA.
-    /**
- Bit 25.*/
+    ///
+    /// Bit 25.
     pub const ROMPE: Field<u32, Self> = Field::new(0x1, 25);
     /// Accept unicast by UTA.
-    /**
- Bit 26.*/
+    ///
+    /// Bit 26.
     pub const ROPE: Field<u32, Self> = Field::new(0x1, 26);
     /// Accept broadcast.
-    /**
- Bit 27.*/
+    ///
+    /// Bit 27.
     pub const BAM: Field<u32, Self> = Field::new(0x1, 27);
     /// Accept all multicast.
-    /**
- Bit 28.*/
+    ///
+    /// Bit 28.
     pub const MPME: Field<u32, Self> = Field::new(0x1, 28);
     /// Accept all unicast.
-    /**
- Bit 29; on i350, i354; source: dpdk e1000\_82575.h.*/
+    ///
+    /// Bit 29; on i350, i354; source: dpdk e1000_82575.h.
     pub const UPE: Field<u32, Self> = Field::new(0x1, 29);
     /// Strip tags.
-    /**
- Bit 30.*/
+    ///
+    /// Bit 30.
     pub const STRVLAN: Field<u32, Self> = Field::new(0x1, 30);
     /// Strip the CRC.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const STRCRC: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -572,10 +572,10 @@ impl VMOLR {
     }
 }
 /// Tags and CRC of replicated packets.
-/**
- - `0x05af0`; read and write.*/
+///
+/// - `0x05af0`; read and write.
 /// - On 82576, 82580, i350, i354.
-/// - Source: linux e1000\_82575.h.
+/// - Source: linux e1000_82575.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RPLOLR(());
 impl RegisterLongName for RPLOLR {}
@@ -587,12 +587,12 @@ impl Write for RPLOLR {}
 impl Modify for RPLOLR {}
 impl RPLOLR {
     /// Strip tags.
-    /**
- Bit 30.*/
+    ///
+    /// Bit 30.
     pub const STRVLAN: Field<u32, Self> = Field::new(0x1, 30);
     /// Strip the CRC.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const STRCRC: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -604,10 +604,10 @@ impl RPLOLR {
     }
 }
 /// SR-IOV control.
-/**
- - `0x05bbc`; read and write.*/
+///
+/// - `0x05bbc`; read and write.
 /// - On 82576, i350.
-/// - Source: linux e1000\_82575.h; qemu igb\_regs.h.
+/// - Source: linux e1000_82575.h; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct IOVTCL(());
 impl RegisterLongName for IOVTCL {}
@@ -619,8 +619,8 @@ impl Write for IOVTCL {}
 impl Modify for IOVTCL {}
 impl IOVTCL {
     /// Reuse of the virtual functions' queues.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const REUSE_VFQ: Field<u32, Self> = Field::new(0x1, 0);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
@@ -632,10 +632,10 @@ impl IOVTCL {
     }
 }
 /// Pools of a VLAN.
-/**
- - [0..=31] at `0x05d00` + 0x4·n; read and write.*/
+///
+/// - [0..=31] at `0x05d00` + 0x4·n; read and write.
 /// - On 82576, 82580, i350, i354.
-/// - Source: linux e1000\_82575.h; qemu igb\_regs.h.
+/// - Source: linux e1000_82575.h; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct VLVF(());
 impl RegisterLongName for VLVF {}
@@ -647,20 +647,20 @@ impl Write for VLVF {}
 impl Modify for VLVF {}
 impl VLVF {
     /// VLAN ID.
-    /**
- Bits 11:0.*/
+    ///
+    /// Bits 11:0.
     pub const VLANID: Field<u32, Self> = Field::new(0xfff, 0);
     /// Pools, one bit each.
-    /**
- Bits 19:12.*/
+    ///
+    /// Bits 19:12.
     pub const POOLSEL: Field<u32, Self> = Field::new(0xff, 12);
     /// The VLAN exists inside the switch only.
-    /**
- Bit 20.*/
+    ///
+    /// Bit 20.
     pub const LVLAN: Field<u32, Self> = Field::new(0x1, 20);
     /// The entry is valid.
-    /**
- Bit 31.*/
+    ///
+    /// Bit 31.
     pub const ENABLE: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -677,10 +677,10 @@ impl VLVF {
     }
 }
 /// A virtual function's control.
-/**
- - [0..=7] at `0x10000` + 0x100·n; read and write.*/
+///
+/// - [0..=7] at `0x10000` + 0x100·n; read and write.
 /// - On 82576, i350, i354.
-/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
+/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVTCTRL(());
 impl RegisterLongName for PVTCTRL {}
@@ -706,10 +706,10 @@ impl PVTCTRL {
     }
 }
 /// Good packets received; wraps.
-/**
- - [0..=7] at `0x10010` + 0x100·n; read only.*/
+///
+/// - [0..=7] at `0x10010` + 0x100·n; read only.
 /// - On 82576, i350, i354.
-/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
+/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFGPRC(());
 impl RegisterLongName for PVFGPRC {}
@@ -733,10 +733,10 @@ impl PVFGPRC {
     }
 }
 /// Good packets sent; wraps.
-/**
- - [0..=7] at `0x10014` + 0x100·n; read only.*/
+///
+/// - [0..=7] at `0x10014` + 0x100·n; read only.
 /// - On 82576, i350, i354.
-/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
+/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFGPTC(());
 impl RegisterLongName for PVFGPTC {}
@@ -760,10 +760,10 @@ impl PVFGPTC {
     }
 }
 /// Octets of good packets received; wraps.
-/**
- - [0..=7] at `0x10018` + 0x100·n; read only.*/
+///
+/// - [0..=7] at `0x10018` + 0x100·n; read only.
 /// - On 82576, i350, i354.
-/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
+/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFGORC(());
 impl RegisterLongName for PVFGORC {}
@@ -787,10 +787,10 @@ impl PVFGORC {
     }
 }
 /// A virtual function's EICS.
-/**
- - [0..=7] at `0x10020` + 0x100·n; write only.*/
+///
+/// - [0..=7] at `0x10020` + 0x100·n; write only.
 /// - On 82576.
-/// - Source: qemu igb\_regs.h.
+/// - Source: qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVTEICS(());
 impl RegisterLongName for PVTEICS {}
@@ -814,10 +814,10 @@ impl PVTEICS {
     }
 }
 /// A virtual function's EIMS.
-/**
- - [0..=7] at `0x10024` + 0x100·n; writing 1 sets.*/
+///
+/// - [0..=7] at `0x10024` + 0x100·n; writing 1 sets.
 /// - On 82576.
-/// - Source: qemu igb\_regs.h.
+/// - Source: qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVTEIMS(());
 impl RegisterLongName for PVTEIMS {}
@@ -842,10 +842,10 @@ impl PVTEIMS {
     }
 }
 /// A virtual function's EIMC.
-/**
- - [0..=7] at `0x10028` + 0x100·n; write only.*/
+///
+/// - [0..=7] at `0x10028` + 0x100·n; write only.
 /// - On 82576.
-/// - Source: qemu igb\_regs.h.
+/// - Source: qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVTEIMC(());
 impl RegisterLongName for PVTEIMC {}
@@ -869,10 +869,10 @@ impl PVTEIMC {
     }
 }
 /// A virtual function's EIAC.
-/**
- - [0..=7] at `0x1002c` + 0x100·n; read and write.*/
+///
+/// - [0..=7] at `0x1002c` + 0x100·n; read and write.
 /// - On 82576.
-/// - Source: qemu igb\_regs.h.
+/// - Source: qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVTEIAC(());
 impl RegisterLongName for PVTEIAC {}
@@ -898,10 +898,10 @@ impl PVTEIAC {
     }
 }
 /// A virtual function's EIAM.
-/**
- - [0..=7] at `0x10030` + 0x100·n; read and write.*/
+///
+/// - [0..=7] at `0x10030` + 0x100·n; read and write.
 /// - On 82576.
-/// - Source: qemu igb\_regs.h.
+/// - Source: qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVTEIAM(());
 impl RegisterLongName for PVTEIAM {}
@@ -927,10 +927,10 @@ impl PVTEIAM {
     }
 }
 /// Octets of good packets sent; wraps.
-/**
- - [0..=7] at `0x10034` + 0x100·n; read only.*/
+///
+/// - [0..=7] at `0x10034` + 0x100·n; read only.
 /// - On 82576, i350, i354.
-/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
+/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFGOTC(());
 impl RegisterLongName for PVFGOTC {}
@@ -954,10 +954,10 @@ impl PVFGOTC {
     }
 }
 /// Good multicast packets received; wraps.
-/**
- - [0..=7] at `0x1003c` + 0x100·n; read only.*/
+///
+/// - [0..=7] at `0x1003c` + 0x100·n; read only.
 /// - On 82576, i350, i354.
-/// - Source: qemu igb\_regs.h.
+/// - Source: qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFMPRC(());
 impl RegisterLongName for PVFMPRC {}
@@ -981,10 +981,10 @@ impl PVFMPRC {
     }
 }
 /// Good packets received from the switch; wraps.
-/**
- - [0..=7] at `0x10040` + 0x100·n; read only.*/
+///
+/// - [0..=7] at `0x10040` + 0x100·n; read only.
 /// - On 82576, i350, i354.
-/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
+/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFGPRLBC(());
 impl RegisterLongName for PVFGPRLBC {}
@@ -1008,10 +1008,10 @@ impl PVFGPRLBC {
     }
 }
 /// Good packets sent to the switch; wraps.
-/**
- - [0..=7] at `0x10044` + 0x100·n; read only.*/
+///
+/// - [0..=7] at `0x10044` + 0x100·n; read only.
 /// - On 82576, i350, i354.
-/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
+/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFGPTLBC(());
 impl RegisterLongName for PVFGPTLBC {}
@@ -1035,10 +1035,10 @@ impl PVFGPTLBC {
     }
 }
 /// Octets of good packets received from the switch; wraps.
-/**
- - [0..=7] at `0x10048` + 0x100·n; read only.*/
+///
+/// - [0..=7] at `0x10048` + 0x100·n; read only.
 /// - On 82576, i350, i354.
-/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
+/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFGORLBC(());
 impl RegisterLongName for PVFGORLBC {}
@@ -1062,10 +1062,10 @@ impl PVFGORLBC {
     }
 }
 /// Octets of good packets sent to the switch; wraps.
-/**
- - [0..=7] at `0x10050` + 0x100·n; read only.*/
+///
+/// - [0..=7] at `0x10050` + 0x100·n; read only.
 /// - On 82576, i350, i354.
-/// - Source: qemu igb\_regs.h; dpdk e1000\_regs.h.
+/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVFGOTLBC(());
 impl RegisterLongName for PVFGOTLBC {}
@@ -1089,10 +1089,10 @@ impl PVFGOTLBC {
     }
 }
 /// A virtual function's EICR.
-/**
- - [0..=7] at `0x10080` + 0x100·n; a read or writing 1 clears.*/
+///
+/// - [0..=7] at `0x10080` + 0x100·n; a read or writing 1 clears.
 /// - On 82576.
-/// - Source: qemu igb\_regs.h.
+/// - Source: qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVTEICR(());
 impl RegisterLongName for PVTEICR {}
@@ -1258,7 +1258,7 @@ impl<B: Bus> Regs<B> {
             None => None,
         }
     }
-    /// [`VT_CTL`]: Pool selection; VMD\_CTL on the 82575, whose fields differ.
+    /// [`VT_CTL`]: Pool selection; VMD_CTL on the 82575, whose fields differ.
     ///
     /// `None` where this chip has none.
     #[inline]

@@ -10,10 +10,10 @@ use tock_registers::RegisterLongName;
 #[allow(unused_imports)]
 use tock_registers::fields::{Field, FieldValue};
 /// Wake-up control.
-/**
- - `0x05800`; read and write.*/
+///
+/// - `0x05800`; read and write.
 /// - On all chips.
-/// - Source: linux e1000\_defines.h; dpdk e1000\_defines.h; ds-i210 p171.
+/// - Source: linux e1000_defines.h; dpdk e1000_defines.h; ds-i210 p171.
 #[derive(Debug, Clone, Copy)]
 pub struct WUC(());
 impl RegisterLongName for WUC {}
@@ -28,29 +28,29 @@ impl Modify for WUC {}
 impl WriteClear for WUC {}
 impl WUC {
     /// Magic packet wake-up without a driver.
-    /**
- Bit 0; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 0; source: dpdk e1000_defines.h.
     pub const APME: Field<u32, Self> = Field::new(0x1, 0);
     /// Lets wake-up assert PME.
-    /**
- Bit 1.*/
+    ///
+    /// Bit 1.
     pub const PME_EN: Field<u32, Self> = Field::new(0x1, 1);
     /// A wake-up happened.
-    /**
- Bit 2, writing 1 clears; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 2, writing 1 clears; source: dpdk e1000_defines.h.
     pub const PME_STATUS: Field<u32, Self> = Field::new(0x1, 2);
     /// Asserts PME on APM wake-up.
-    /**
- Bit 3; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 3; source: dpdk e1000_defines.h.
     pub const APMPME: Field<u32, Self> = Field::new(0x1, 3);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5800;
 }
 /// Wake-up filters.
-/**
- - `0x05808`; read and write.*/
+///
+/// - `0x05808`; read and write.
 /// - On all chips.
-/// - Source: linux e1000\_defines.h; dpdk e1000\_defines.h.
+/// - Source: linux e1000_defines.h; dpdk e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct WUFC(());
 impl RegisterLongName for WUFC {}
@@ -62,49 +62,49 @@ impl Write for WUFC {}
 impl Modify for WUFC {}
 impl WUFC {
     /// Link change.
-    /**
- Bit 0.*/
+    ///
+    /// Bit 0.
     pub const LNKC: Field<u32, Self> = Field::new(0x1, 0);
     /// Magic packet.
-    /**
- Bit 1.*/
+    ///
+    /// Bit 1.
     pub const MAG: Field<u32, Self> = Field::new(0x1, 1);
     /// Unicast to this address.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const EX: Field<u32, Self> = Field::new(0x1, 2);
     /// Multicast that passes MTA.
-    /**
- Bit 3.*/
+    ///
+    /// Bit 3.
     pub const MC: Field<u32, Self> = Field::new(0x1, 3);
     /// Broadcast.
-    /**
- Bit 4.*/
+    ///
+    /// Bit 4.
     pub const BC: Field<u32, Self> = Field::new(0x1, 4);
     /// ARP request.
-    /**
- Bit 5; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 5; source: dpdk e1000_defines.h.
     pub const ARP: Field<u32, Self> = Field::new(0x1, 5);
     /// IPv4 to this host.
-    /**
- Bit 6; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 6; source: dpdk e1000_defines.h.
     pub const IPV4: Field<u32, Self> = Field::new(0x1, 6);
     /// Flexible filters choose queues in D0.
-    /**
- Bit 14; on 82580, i350, i354, i210, i211; source: dpdk igb\_ethdev; ds-i210 p172.*/
+    ///
+    /// Bit 14; on 82580, i350, i354, i210, i211; source: dpdk igb_ethdev; ds-i210 p172.
     pub const FLEX_HQ: Field<u32, Self> = Field::new(0x1, 14);
     /// Flexible filters, one bit each (four before the 82580).
-    /**
- Bits 23:16; source: dpdk e1000\_defines.h, igb\_ethdev.*/
+    ///
+    /// Bits 23:16; source: dpdk e1000_defines.h, igb_ethdev.
     pub const FLX: Field<u32, Self> = Field::new(0xff, 16);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5808;
 }
 /// What woke the host.
-/**
- - `0x05810`; writing 1 clears.*/
+///
+/// - `0x05810`; writing 1 clears.
 /// - On all chips.
-/// - Source: linux e1000\_defines.h; i210-summary.
+/// - Source: linux e1000_defines.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct WUS(());
 impl RegisterLongName for WUS {}
@@ -116,49 +116,49 @@ impl Read for WUS {}
 impl WriteClear for WUS {}
 impl WUS {
     /// Link change.
-    /**
- Bit 0; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 0; source: dpdk e1000_defines.h.
     pub const LNKC: Field<u32, Self> = Field::new(0x1, 0);
     /// Magic packet.
-    /**
- Bit 1; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 1; source: dpdk e1000_defines.h.
     pub const MAG: Field<u32, Self> = Field::new(0x1, 1);
     /// Unicast to this address.
-    /**
- Bit 2.*/
+    ///
+    /// Bit 2.
     pub const EX: Field<u32, Self> = Field::new(0x1, 2);
     /// Multicast.
-    /**
- Bit 3; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 3; source: dpdk e1000_defines.h.
     pub const MC: Field<u32, Self> = Field::new(0x1, 3);
     /// Broadcast.
-    /**
- Bit 4; source: dpdk e1000\_defines.h.*/
+    ///
+    /// Bit 4; source: dpdk e1000_defines.h.
     pub const BC: Field<u32, Self> = Field::new(0x1, 4);
     /// ARP request to this host.
-    /**
- Bit 5.*/
+    ///
+    /// Bit 5.
     pub const ARPD: Field<u32, Self> = Field::new(0x1, 5);
     /// IPv4 to this host.
-    /**
- Bit 6.*/
+    ///
+    /// Bit 6.
     pub const IPV4: Field<u32, Self> = Field::new(0x1, 6);
     /// IPv6 to this host.
-    /**
- Bit 7.*/
+    ///
+    /// Bit 7.
     pub const IPV6: Field<u32, Self> = Field::new(0x1, 7);
     /// IPv6 neighbour solicitation.
-    /**
- Bit 10.*/
+    ///
+    /// Bit 10.
     pub const NSD: Field<u32, Self> = Field::new(0x1, 10);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5810;
 }
 /// Which of the host's IP addresses are valid.
-/**
- - `0x05838`; read and write.*/
+///
+/// - `0x05838`; read and write.
 /// - On all chips.
-/// - Source: linux e1000\_regs.h.
+/// - Source: linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct IPAV(());
 impl RegisterLongName for IPAV {}
@@ -173,10 +173,10 @@ impl IPAV {
     pub const OFFSET: u32 = 0x5838;
 }
 /// The host's IPv4 addresses.
-/**
- - [0..=3] at `0x05840` + 0x8·n; read and write.*/
+///
+/// - [0..=3] at `0x05840` + 0x8·n; read and write.
 /// - On all chips.
-/// - Source: linux e1000\_regs.h; linux igb\_ethtool.c.
+/// - Source: linux e1000_regs.h; linux igb_ethtool.c.
 #[derive(Debug, Clone, Copy)]
 pub struct IP4AT(());
 impl RegisterLongName for IP4AT {}
@@ -207,10 +207,10 @@ impl IP4AT {
     }
 }
 /// The host's IPv6 address, four words.
-/**
- - [0..=3] at `0x05880` + 0x4·n; read and write.*/
+///
+/// - [0..=3] at `0x05880` + 0x4·n; read and write.
 /// - On all chips.
-/// - Source: linux e1000\_regs.h; linux igb\_ethtool.c.
+/// - Source: linux e1000_regs.h; linux igb_ethtool.c.
 #[derive(Debug, Clone, Copy)]
 pub struct IP6AT(());
 impl RegisterLongName for IP6AT {}
@@ -241,10 +241,10 @@ impl IP6AT {
     }
 }
 /// Length of the packet that woke the host.
-/**
- - `0x05900`; read only.*/
+///
+/// - `0x05900`; read only.
 /// - On all chips.
-/// - Source: linux e1000\_defines.h; i210-summary.
+/// - Source: linux e1000_defines.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct WUPL(());
 impl RegisterLongName for WUPL {}
@@ -254,17 +254,17 @@ impl Register for WUPL {
 impl Read for WUPL {}
 impl WUPL {
     /// Bytes.
-    /**
- Bits 11:0.*/
+    ///
+    /// Bits 11:0.
     pub const LEN: Field<u32, Self> = Field::new(0xfff, 0);
     /// Byte offset.
     pub const OFFSET: u32 = 0x5900;
 }
 /// First 128 bytes of the packet that woke the host.
-/**
- - [0..=31] at `0x05a00` + 0x4·n; read only.*/
+///
+/// - [0..=31] at `0x05a00` + 0x4·n; read only.
 /// - On all chips.
-/// - Source: linux e1000\_regs.h; i210-summary.
+/// - Source: linux e1000_regs.h; i210-summary.
 #[derive(Debug, Clone, Copy)]
 pub struct WUPM(());
 impl RegisterLongName for WUPM {}
@@ -293,10 +293,10 @@ impl WUPM {
     }
 }
 /// Old flexible filters: length; 1 does not work.
-/**
- - [0..=3] at `0x05f00` + 0x8·n; read and write.*/
+///
+/// - [0..=3] at `0x05f00` + 0x8·n; read and write.
 /// - On 82575.
-/// - Source: linux e1000\_regs.h; sdm-82575 14.6.
+/// - Source: linux e1000_regs.h; sdm-82575 14.6.
 #[derive(Debug, Clone, Copy)]
 pub struct FFLT(());
 impl RegisterLongName for FFLT {}
@@ -308,8 +308,8 @@ impl Write for FFLT {}
 impl Modify for FFLT {}
 impl FFLT {
     /// Shortest packet.
-    /**
- Bits 10:0.*/
+    ///
+    /// Bits 10:0.
     pub const LEN: Field<u32, Self> = Field::new(0x7ff, 0);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
@@ -326,10 +326,10 @@ impl FFLT {
     }
 }
 /// Old flexible filters: mask of four bytes.
-/**
- - [0..=127] at `0x09000` + 0x8·n; read and write.*/
+///
+/// - [0..=127] at `0x09000` + 0x8·n; read and write.
 /// - On 82575.
-/// - Source: linux e1000\_regs.h; linux igb\_ethtool.c.
+/// - Source: linux e1000_regs.h; linux igb_ethtool.c.
 #[derive(Debug, Clone, Copy)]
 pub struct FFMT(());
 impl RegisterLongName for FFMT {}
@@ -355,10 +355,10 @@ impl FFMT {
     }
 }
 /// Old flexible filters: one byte of each filter.
-/**
- - [0..=127] at `0x09800` + 0x8·n; read and write.*/
+///
+/// - [0..=127] at `0x09800` + 0x8·n; read and write.
 /// - On 82575.
-/// - Source: linux e1000\_regs.h; linux igb\_ethtool.c.
+/// - Source: linux e1000_regs.h; linux igb_ethtool.c.
 #[derive(Debug, Clone, Copy)]
 pub struct FFVT(());
 impl RegisterLongName for FFVT {}
@@ -384,10 +384,10 @@ impl FFVT {
     }
 }
 /// Flexible filters 0 to 3, 64 words each: two words of data, a byte of mask, a spare word; word 63 is length and queue.
-/**
- - [0..=255] at `0x09000` + 0x4·n; read and write.*/
+///
+/// - [0..=255] at `0x09000` + 0x4·n; read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
-/// - Source: ds-i210 8.21.18; dpdk e1000\_regs.h.
+/// - Source: ds-i210 8.21.18; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct FHFT(());
 impl RegisterLongName for FHFT {}
@@ -418,10 +418,10 @@ impl FHFT {
     }
 }
 /// Flexible filters 4 to 7, like FHFT.
-/**
- - [0..=255] at `0x09a00` + 0x4·n; read and write.*/
+///
+/// - [0..=255] at `0x09a00` + 0x4·n; read and write.
 /// - On 82580, i350, i354, i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct FHFT_EXT(());
 impl RegisterLongName for FHFT_EXT {}
@@ -447,10 +447,10 @@ impl FHFT_EXT {
     }
 }
 /// Proxying filters.
-/**
- - `0x05f60`; read and write.*/
+///
+/// - `0x05f60`; read and write.
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PROXYFC(());
 impl RegisterLongName for PROXYFC {}
@@ -471,10 +471,10 @@ impl PROXYFC {
     }
 }
 /// What was proxied.
-/**
- - `0x05f64`; writing 1 clears.*/
+///
+/// - `0x05f64`; writing 1 clears.
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PROXYS(());
 impl RegisterLongName for PROXYS {}
@@ -495,10 +495,10 @@ impl PROXYS {
     }
 }
 /// Wake-up by UDP or TCP port.
-/**
- - [0..=31] at `0x05500` + 0x4·n; read and write.*/
+///
+/// - [0..=31] at `0x05500` + 0x4·n; read and write.
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct WFUTPF(());
 impl RegisterLongName for WFUTPF {}
@@ -524,10 +524,10 @@ impl WFUTPF {
     }
 }
 /// Wake-up by a range of ports.
-/**
- - `0x05580`; read and write.*/
+///
+/// - `0x05580`; read and write.
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RFUTPF(());
 impl RegisterLongName for RFUTPF {}
@@ -548,10 +548,10 @@ impl RFUTPF {
     }
 }
 /// Wake-up by a range of ports: control.
-/**
- - `0x05584`; read and write.*/
+///
+/// - `0x05584`; read and write.
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct RWPFC(());
 impl RegisterLongName for RWPFC {}
@@ -572,10 +572,10 @@ impl RWPFC {
     }
 }
 /// Ports that woke the host.
-/**
- - `0x05588`; writing 1 clears.*/
+///
+/// - `0x05588`; writing 1 clears.
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct WFUTPS(());
 impl RegisterLongName for WFUTPS {}
@@ -596,10 +596,10 @@ impl WFUTPS {
     }
 }
 /// Wake-up control status.
-/**
- - `0x0558c`; writing 1 clears.*/
+///
+/// - `0x0558c`; writing 1 clears.
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct WCS(());
 impl RegisterLongName for WCS {}
@@ -620,10 +620,10 @@ impl WCS {
     }
 }
 /// Proxying filters, extended.
-/**
- - `0x05590`; read and write.*/
+///
+/// - `0x05590`; read and write.
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PROXYFCEX(());
 impl RegisterLongName for PROXYFCEX {}
@@ -644,10 +644,10 @@ impl PROXYFCEX {
     }
 }
 /// What was proxied, extended.
-/**
- - `0x05594`; writing 1 clears.*/
+///
+/// - `0x05594`; writing 1 clears.
 /// - On i210, i211.
-/// - Source: i210-summary; dpdk e1000\_regs.h.
+/// - Source: i210-summary; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PROXYEXS(());
 impl RegisterLongName for PROXYEXS {}

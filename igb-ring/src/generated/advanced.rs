@@ -2,8 +2,8 @@
 
 use bitfield_struct::bitfield;
 /// Receive descriptor as software writes it, lower quadword.
-/**
-- Advanced receive descriptor, read format, quadword 0; all chips.*/
+///
+/// - Advanced receive descriptor, read format, quadword 0; all chips.
 /// - Source: ds-i210 7.1.4.1; sdm-82575 4.1.5.1.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -13,8 +13,8 @@ pub struct RxBuffer {
     pub address: u64,
 }
 /// Receive descriptor as software writes it, upper quadword. All zero with one buffer a descriptor.
-/**
-- Advanced receive descriptor, read format, quadword 1; all chips.*/
+///
+/// - Advanced receive descriptor, read format, quadword 1; all chips.
 /// - Source: ds-i210 7.1.4.1; sdm-82575 4.1.5.1.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -26,9 +26,9 @@ pub struct RxHeaderBuffer {
     pub address: u64,
 }
 /// What the device learnt of the packet, when RXCSUM.PCSD is 1.
-/**
-- Advanced receive descriptor, write-back format, quadword 0; all chips.*/
-/// - Source: ds-i210 7.1.4.2; sdm-82575 4.1.5.2; linux e1000\_82575.h.
+///
+/// - Advanced receive descriptor, write-back format, quadword 0; all chips.
+/// - Source: ds-i210 7.1.4.2; sdm-82575 4.1.5.2; linux e1000_82575.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct RxInfo {
@@ -93,8 +93,8 @@ impl RxInfo {
     pub const RSS_TYPE_IPV6_EX_UDP: u8 = 9;
 }
 /// The upper half of the same quadword when RXCSUM.PCSD is 0.
-/**
-- Advanced receive descriptor, write-back format, quadword 0; all chips.*/
+///
+/// - Advanced receive descriptor, write-back format, quadword 0; all chips.
 /// - Source: ds-i210 7.1.4.2; sdm-82575 4.1.5.2.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -109,9 +109,9 @@ pub struct RxFragment {
     pub checksum: u16,
 }
 /// What became of the packet. The device writes it last.
-/**
-- Advanced receive descriptor, write-back format, quadword 1; all chips.*/
-/// - Source: ds-i210 7.1.4.2; sdm-82575 4.1.5.2; linux e1000\_defines.h.
+///
+/// - Advanced receive descriptor, write-back format, quadword 1; all chips.
+/// - Source: ds-i210 7.1.4.2; sdm-82575 4.1.5.2; linux e1000_defines.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct RxStatus {
@@ -178,8 +178,8 @@ pub struct RxStatus {
     pub vlan: u16,
 }
 /// Transmit data descriptor, lower quadword.
-/**
-- Advanced transmit data descriptor, quadword 0; all chips.*/
+///
+/// - Advanced transmit data descriptor, quadword 0; all chips.
 /// - Source: ds-i210 7.2.2.3; sdm-82575 5.3.3.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -189,9 +189,9 @@ pub struct TxBuffer {
     pub address: u64,
 }
 /// Transmit data descriptor, upper quadword.
-/**
-- Advanced transmit data descriptor, quadword 1; all chips.*/
-/// - Source: ds-i210 7.2.2.3; sdm-82575 5.3.3; linux e1000\_82575.h.
+///
+/// - Advanced transmit data descriptor, quadword 1; all chips.
+/// - Source: ds-i210 7.2.2.3; sdm-82575 5.3.3; linux e1000_82575.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct TxData {
@@ -251,8 +251,8 @@ impl TxData {
     pub const DTYP_DATA: u8 = 3;
 }
 /// Transmit descriptor as the device writes it back.
-/**
-- Advanced transmit descriptor, write-back format, quadword 1; all chips.*/
+///
+/// - Advanced transmit descriptor, write-back format, quadword 1; all chips.
 /// - Source: ds-i210 7.2.2.4; sdm-82575 5.3.4.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -265,9 +265,9 @@ pub struct TxStatus {
     __: u64,
 }
 /// Transmit context descriptor, lower quadword.
-/**
-- Advanced transmit context descriptor, quadword 0; all chips.*/
-/// - Source: ds-i210 7.2.2.2; sdm-82575 5.3.2; linux e1000\_82575.h.
+///
+/// - Advanced transmit context descriptor, quadword 0; all chips.
+/// - Source: ds-i210 7.2.2.2; sdm-82575 5.3.2; linux e1000_82575.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct TxHeaders {
@@ -287,9 +287,9 @@ pub struct TxHeaders {
     __: u64,
 }
 /// Transmit context descriptor, upper quadword.
-/**
-- Advanced transmit context descriptor, quadword 1; all chips.*/
-/// - Source: ds-i210 7.2.2.2; sdm-82575 5.3.2; linux e1000\_82575.h.
+///
+/// - Advanced transmit context descriptor, quadword 1; all chips.
+/// - Source: ds-i210 7.2.2.2; sdm-82575 5.3.2; linux e1000_82575.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct TxContext {
