@@ -61,6 +61,44 @@ fn forwards_between_ports() {
 }
 
 #[test]
+fn full_ring_holds_back() {
+    cases::full_ring_holds_back(&held(), 1000);
+}
+
+#[test]
+fn all_ones_in_health() {
+    cases::all_ones_in_health(&held());
+}
+
+/// QEMU is killed while frames are on their way: a named error everywhere, in bounded time, and no hang.
+#[test]
+fn killed_under_traffic() {
+    use igb::{Action, Config, Error, Igb, Queues};
+    use igb_suite::Bed;
+    let bed = held();
+    let nic = Igb::probe(bed.platform(0), Config::default()).expect("probes");
+    let (control, mut queues) = nic.open(Queues::combined(2)).expect("opens");
+    control.wait_link(std::time::Duration::from_secs(10)).expect("the link is up");
+    let own = control.address().0;
+    for n in 0..200 {
+        bed.send(0, &igb_suite::frames::numbered(own, n, 300));
+        if n == 100 {
+            bed.machine().kill();
+        }
+        for queue in &mut queues {
+            let polled = queue.poll(16, |frame, _| Action::Transmit(frame));
+            assert!(matches!(polled, Ok(_) | Err(Error::DeviceGone)), "{polled:?}");
+        }
+    }
+    assert_eq!(control.watchdog().err(), Some(Error::DeviceGone));
+    assert_eq!(control.reset().err(), Some(Error::DeviceGone));
+    for queue in &mut queues {
+        assert_eq!(queue.poll(16, |frame, _| Action::Recycle(frame)).err(), Some(Error::DeviceGone));
+    }
+    control.close();
+}
+
+#[test]
 fn spreads_flows() {
     for queues in [1, 2, 8, 16] {
         cases::spreads_flows(&held(), queues);

@@ -18,7 +18,7 @@ fn sequences(chip: Chip) -> String {
     let (platform, recorder) = WithBus::new(bed.platform(0), Recorder::new);
     let mut text = String::new();
     let mut part = |name: &str| {
-        text += &format!("# {name}\n{}\n", recorder.text(chip));
+        text += &format!("# {name}\n{}\n", folded(&recorder.text(chip)));
     };
     let nic = Igb::probe(platform, Config::default()).unwrap_or_else(|error| panic!("probe: {error}"));
     part("probe");
@@ -37,6 +37,24 @@ fn sequences(chip: Chip) -> String {
     far.close();
     drop(far_queues);
     text
+}
+
+/// The NVM is read word by word: a run of that is one line.
+fn folded(text: &str) -> String {
+    let mut out = String::new();
+    let mut run = 0;
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        run += usize::from(line.starts_with("W EERD"));
+        if !line.get(2..).is_some_and(|rest| rest.starts_with("EERD")) {
+            out += line;
+            out.push('\n');
+        } else if !lines.peek().is_some_and(|next| next[2..].starts_with("EERD")) {
+            out += &format!("  EERD           {run} words read\n");
+            run = 0;
+        }
+    }
+    out
 }
 
 trait Quiet {

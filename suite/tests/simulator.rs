@@ -55,6 +55,22 @@ macro_rules! on {
                 cases::forwards_between_ports(&held(), 3000);
             }
             #[test]
+            fn full_ring_holds_back() {
+                cases::full_ring_holds_back(&held(), 80);
+            }
+            #[test]
+            fn full_buffer_misses() {
+                cases::full_buffer_misses(&held());
+            }
+            #[test]
+            fn full_queue_drops() {
+                cases::full_queue_drops(&held());
+            }
+            #[test]
+            fn all_ones_in_health() {
+                cases::all_ones_in_health(&held());
+            }
+            #[test]
             fn spreads_flows() {
                 for queues in $queues {
                     cases::spreads_flows(&held(), queues);
