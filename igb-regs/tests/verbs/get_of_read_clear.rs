@@ -1,0 +1,17 @@
+//! Reading GPRC clears it, so there is no get().
+
+use igb_regs::{Bus, Chip, Regs};
+
+struct Nothing;
+
+impl Bus for Nothing {
+    fn read32(&self, _: u32) -> u32 {
+        0
+    }
+    fn write32(&self, _: u32, _: u32) {}
+}
+
+fn main() {
+    let regs = Regs::new(Nothing, Chip::I210);
+    let _ = regs.gprc().get();
+}
