@@ -43,10 +43,16 @@ pub trait Write: Register {}
 )]
 pub trait Modify: Read + Write {}
 /// Reading clears it.
-#[diagnostic::on_unimplemented(message = "`{Self}` does not clear on read", note = "a plain register has `get()`")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not clear on read",
+    note = "a plain register has `get()`"
+)]
 pub trait ReadClear: Register {}
 /// Reading sets bits in it (a hardware lock).
-#[diagnostic::on_unimplemented(message = "`{Self}` does not set on read", note = "a plain register has `get()`")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not set on read",
+    note = "a plain register has `get()`"
+)]
 pub trait ReadSet: Register {}
 /// Writing 1 clears a bit, writing 0 leaves it.
 #[diagnostic::on_unimplemented(message = "`{Self}` has no write-1-to-clear bits")]

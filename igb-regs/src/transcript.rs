@@ -43,7 +43,9 @@ fn array_run(chip: Chip, rest: &[Access]) -> usize {
         let (register, index) = Named::new(chip, access.offset).register()?;
         register.is_array.then_some((register.name, index))
     };
-    let Some((first, (name, start))) = rest.first().and_then(|first| Some((first, element(first)?))) else { return 1 };
+    let Some((first, (name, start))) = rest.first().and_then(|first| Some((first, element(first)?))) else {
+        return 1;
+    };
     rest.iter()
         .enumerate()
         .take_while(|(n, access)| {

@@ -209,7 +209,8 @@ impl State {
     fn alive(&mut self) -> bool {
         let number = self.accesses;
         self.accesses += 1;
-        self.gone |= self.rules.iter().any(|one| matches!(one.rule, Rule::Gone { access } if number >= access));
+        self.gone |=
+            self.rules.iter().any(|one| matches!(one.rule, Rule::Gone { access } if number >= access));
         !self.gone
     }
 }
@@ -223,7 +224,9 @@ impl<B: Bus> Bus for Faulty<B> {
         let mut value = self.bus.read32(offset);
         for one in &mut state.rules {
             match one.rule {
-                Rule::Stuck { offset: at, mask, value: bits } if at == offset => value = value & !mask | bits & mask,
+                Rule::Stuck { offset: at, mask, value: bits } if at == offset => {
+                    value = value & !mask | bits & mask;
+                }
                 Rule::Delayed { offset: at, mask, .. } if at == offset => {
                     if one.left > 0 {
                         one.left -= 1;
