@@ -54,6 +54,7 @@ pub(crate) fn follow(console: &mut Console, title: &str, command: &mut Command) 
     let program = starting();
     let (reader, writer) = std::io::pipe().during(|| program.clone())?;
     let second = writer.try_clone().during(|| program.clone())?;
+    command.env("TERM", "dumb").env("CARGO_TERM_COLOR", "never"); // no colours: the words may end in a file
     let mut child = match command.stdin(Stdio::null()).stdout(writer).stderr(second).spawn() {
         Ok(child) => child,
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => {

@@ -137,7 +137,7 @@ fn tests(console: &mut Console, cargo: &mut Command) -> Result<(String, bool)> {
                 *sum += one;
             }
             if counts != [0; 3] {
-                println!("{program}\n    {line}");
+                println!("\n{}\n{line}", program.split(" (").next().unwrap_or(program));
             }
         }
     }
