@@ -391,7 +391,10 @@ impl State {
                         frames.into_iter().for_each(|frame| self.carry(cable, end, frame));
                     }
                 }
-                idle &= !self.port(index).resume();
+                if self.ports[index].has_more() {
+                    self.port(index).resume();
+                    idle = false;
+                }
             }
             if idle {
                 return moved;

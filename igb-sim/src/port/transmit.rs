@@ -94,14 +94,18 @@ impl Port {
         }
     }
 
-    /// Goes on where the last frame left off; false when nothing is left.
-    pub(crate) fn resume(&mut self) -> bool {
+    /// Whether a queue stopped after a frame and has more.
+    pub(crate) fn has_more(&self) -> bool {
+        self.more != 0
+    }
+
+    /// Goes on where the last frame left off.
+    pub(crate) fn resume(&mut self) {
         let more = self.more;
         for queue in (0..self.tx.len()).filter(|queue| more >> queue & 1 != 0) {
             self.transmit(queue);
         }
         self.settle();
-        more != 0
     }
 
     fn may_transmit(&self, queue: usize) -> bool {
