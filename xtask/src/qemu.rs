@@ -15,10 +15,12 @@ pub(crate) fn ready(fetch: bool) -> Result<PathBuf> {
         match find::qemu() {
             Ok(qemu) => return Ok(qemu.path),
             // Somebody chose it; to run another one behind his back would help nobody.
-            Err(error) if std::env::var_os(find::VARIABLE).is_some() => {
-                return Err(Error::Missing(error.to_string()));
+            Err(error) => {
+                if let Some(chosen) = std::env::var_os(find::VARIABLE).filter(|chosen| !chosen.is_empty()) {
+                    let chosen = PathBuf::from(chosen);
+                    return Err(Error::Missing(format!("{}={}: {error}", find::VARIABLE, chosen.display())));
+                }
             }
-            Err(_) => {}
         }
     }
     let entry = cache::entry(find::CACHED, install).map_err(|error| {

@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
 
+/// How long a line stays at least.
+const REDRAW: Duration = Duration::from_millis(100);
+
 /// Where progress is shown: a line that rewrites itself on a terminal, nothing in a pipe.
 #[derive(Debug)]
 pub(crate) struct Console {
@@ -79,6 +82,7 @@ pub(crate) fn follow(console: &mut Console, title: &str, command: &mut Command) 
     });
     let started = Instant::now();
     let (mut all, mut last) = (String::new(), String::new());
+    let mut drawn = None::<Instant>;
     loop {
         match lines.recv_timeout(Duration::from_millis(500)) {
             Ok(line) => {
@@ -90,7 +94,10 @@ pub(crate) fn follow(console: &mut Console, title: &str, command: &mut Command) 
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        console.now(&format!("{title} {} s  {last}", started.elapsed().as_secs()));
+        if drawn.is_none_or(|drawn| drawn.elapsed() > REDRAW) {
+            console.now(&format!("{title} {} s  {last}", started.elapsed().as_secs()));
+            drawn = Some(Instant::now());
+        }
     }
     let status = child.wait().during(|| program.clone())?;
     let _ = reading.join();
