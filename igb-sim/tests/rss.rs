@@ -74,7 +74,7 @@ fn vectors_come_out_on_every_chip() {
         }
         for register in 0..32_u32 {
             let entry =
-                |index: u32| (register * 4 + index) % queues << if chip == Chip::I82575 { 6 } else { 0 };
+                |index: u32| ((register * 4 + index) % queues) << if chip == Chip::I82575 { 6 } else { 0 };
             device.write(
                 0x5c00 + 4 * register,
                 u32::from_le_bytes([0, 1, 2, 3].map(|index| entry(index) as u8)),
