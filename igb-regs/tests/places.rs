@@ -176,7 +176,7 @@ fn fields_belong_to_chips() {
     let counts = |name: &str| {
         Chip::ALL
             .iter()
-            .map(|chip| by_name(name).unwrap().place(*chip).map_or(0, |place| place.count()))
+            .map(|chip| by_name(name).unwrap().place(*chip).map_or(0, igb_regs::meta::Place::count))
             .collect::<Vec<_>>()
     };
     assert_eq!(counts("IVAR")[1], 8);
