@@ -71,6 +71,13 @@ impl Apt {
         Ok(text.lines().filter_map(|line| Some(line.split('|').nth(1)?.trim().to_owned())).collect())
     }
 
+    /// All names of packages that start with `prefix`, also such as are only mentioned by others.
+    pub(crate) fn names(&self, console: &mut Console, prefix: &str) -> Result<Vec<String>> {
+        let text =
+            quiet(console, "looking packages up", self.command("apt-cache").args(["pkgnames", prefix]))?;
+        Ok(text.lines().map(|line| line.trim().to_owned()).filter(|name| !name.is_empty()).collect())
+    }
+
     /// Downloads `packages` and unpacks them over `root`.
     pub(crate) fn unpack(&self, console: &mut Console, packages: &[String], root: &Path) -> Result<()> {
         let debs = self.folder.join("debs");

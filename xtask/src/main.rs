@@ -9,6 +9,7 @@ mod codegen;
 #[allow(unreachable_pub, dead_code, reason = "public there, private here")]
 #[path = "../../backends/qtest/src/find.rs"]
 mod find;
+mod guest;
 mod metadata;
 mod qemu;
 mod run;
@@ -34,6 +35,8 @@ struct Arguments {
 enum Command {
     /// Runs everything that proves the project: lints, tests on QEMU's device, bare-metal builds
     Test(suite::Options),
+    /// Runs jobs in a Linux guest with igb devices: VFIO, and Linux's own igb at the wire's other end
+    Guest(guest::Options),
     /// Finds a QEMU that has the igb device, fetches one if there is none, and prints its path
     Qemu {
         /// Fetch into the cache even where another QEMU would do
@@ -86,6 +89,7 @@ impl<T> While<T> for std::io::Result<T> {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Test(options) => suite::run(&options),
+        Command::Guest(options) => guest::run(&mut run::Console::new(), &options),
         Command::Qemu { fetch } => qemu::ready(fetch).map(|path| println!("{}", path.display())),
         Command::Codegen { check } => codegen::run(check),
         Command::Specs { json } => codegen::specs(json),

@@ -1,0 +1,329 @@
+//! The emulated machine: starts it, follows its console, and judges what it left behind.
+//!
+//! The guest has two serial lines. The first is its console. On the second, into a file, the init script reports:
+//! `up SECONDS` when the job begins, `note TEXT` for what a job wants shown, `exit STATUS` when it ended, and then the
+//! kernel's log. A guest that stops without a status has failed, whatever stopped it.
+
+use super::image::Image;
+use super::job::Job;
+use crate::run::Console;
+use crate::{Result, While};
+use core::time::Duration;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Instant;
+
+/// What came of a job.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) verdict: Verdict,
+    /// From the start of the machine to its end.
+    pub(crate) seconds: f64,
+    /// From the start of the machine to the start of the job.
+    pub(crate) boot_seconds: f64,
+    pub(crate) notes: Vec<String>,
+    /// Lines of the kernel's log that should not be there.
+    pub(crate) complaints: Vec<String>,
+    pub(crate) console: String,
+    pub(crate) log: Option<PathBuf>,
+}
+
+/// Passed, or why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Passed,
+    /// The script's own status.
+    Status(u32),
+    Timeout,
+    /// The machine stopped without a status: a panic, or QEMU itself.
+    Died(String),
+    /// The script was content, the kernel was not.
+    Complaints,
+    /// A complaint that the job provokes did not come.
+    Silent(String),
+}
+
+impl Verdict {
+    /// Why it did not pass.
+    pub(crate) fn reason(&self, job: &Job) -> Option<String> {
+        Some(match self {
+            Self::Passed => return None,
+            Self::Status(status) => format!("the job ended with status {status}"),
+            Self::Timeout => format!("the guest did not end within {} s", job.timeout_secs),
+            Self::Died(how) => format!("the guest stopped before the job ended: QEMU {how}"),
+            Self::Complaints => "the job ended well, but the kernel complained".into(),
+            Self::Silent(text) => format!("the kernel's log should hold `{text}` after this job"),
+        })
+    }
+}
+
+/// Boots a machine for `job` and waits for its end.
+pub(crate) fn run(
+    console: &mut Console,
+    qemu: &Path,
+    image: &Image,
+    job: &Job,
+    archive: &[u8],
+    folder: &Path,
+    keep_log: bool,
+) -> Result<Outcome> {
+    // Two runs may go on at the same time.
+    let work = folder.join(format!("run-{}", std::process::id()));
+    fs::create_dir_all(&work).during(|| format!("making {}", work.display()))?;
+    let outcome = boot(console, qemu, image, job, archive, &work).and_then(|(mut outcome, report)| {
+        if keep_log || outcome.verdict != Verdict::Passed {
+            outcome.log = Some(keep(folder, job, &outcome, &report)?);
+        }
+        Ok(outcome)
+    });
+    let _ = fs::remove_dir_all(&work);
+    outcome
+}
+
+fn keep(folder: &Path, job: &Job, outcome: &Outcome, report: &str) -> Result<PathBuf> {
+    let logs = folder.join("logs");
+    let path = logs.join(format!("{}.log", job.name));
+    let text = format!("=== console\n{}\n=== report and kernel log\n{report}\n", outcome.console.trim_end());
+    fs::create_dir_all(&logs)
+        .and_then(|()| fs::write(&path, text))
+        .during(|| format!("writing {}", path.display()))?;
+    Ok(path)
+}
+
+fn boot(
+    console: &mut Console,
+    qemu: &Path,
+    image: &Image,
+    job: &Job,
+    archive: &[u8],
+    work: &Path,
+) -> Result<(Outcome, String)> {
+    let (initrd, status) = (work.join("initrd"), work.join("status"));
+    fs::write(&initrd, archive).during(|| format!("writing {}", initrd.display()))?;
+    fs::write(&status, "").during(|| format!("writing {}", status.display()))?;
+
+    let started = Instant::now();
+    let (mut child, program) = start(qemu, image, job, &initrd, &status)?;
+    let (lines, first_job_line) = follow(console, &mut child, job, started);
+    let ended = match lines.ended {
+        true => Some(child.wait().during(|| format!("waiting for {program}"))?),
+        false => {
+            let _ = child.kill();
+            let _ = child.wait();
+            None
+        }
+    };
+    let report = fs::read(&status).during(|| format!("reading {}", status.display()))?;
+    let report = Report::parse(&String::from_utf8_lossy(&report));
+    let complaints: Vec<String> = complaints(report.kernel.lines().chain(lines.text.lines()))
+        .into_iter()
+        .filter(|line| !job.expected.iter().any(|text| line.contains(text.as_str())))
+        .collect();
+    let verdict = judge(job, &report, ended, &complaints);
+    let seconds = started.elapsed().as_secs_f64();
+    let outcome = Outcome {
+        verdict,
+        seconds,
+        boot_seconds: first_job_line.unwrap_or(seconds),
+        notes: report.notes.clone(),
+        complaints,
+        console: lines.text,
+        log: None,
+    };
+    Ok((outcome, report.text))
+}
+
+fn start(qemu: &Path, image: &Image, job: &Job, initrd: &Path, status: &Path) -> Result<(Child, String)> {
+    let arguments = arguments(qemu, image, job, initrd, status);
+    let spawn = |mut command: Command| {
+        command.args(&arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()
+    };
+    let program = qemu.display().to_string();
+    // The machine must not outlive us if we are killed. Where util-linux lacks this, the time limit still holds.
+    let mut guarded = Command::new("setpriv");
+    guarded.args(["--pdeathsig", "KILL"]).arg(qemu);
+    let child = match spawn(guarded) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => spawn(Command::new(qemu)),
+        other => other,
+    };
+    Ok((child.during(|| format!("starting {program}"))?, program))
+}
+
+/// A q35 machine with an IOMMU, and igb devices behind root ports of their own: each alone in its IOMMU group.
+/// Two hub ports of one number are the wire between two devices; nothing leads out of the machine.
+fn arguments(qemu: &Path, image: &Image, job: &Job, initrd: &Path, status: &Path) -> Vec<String> {
+    let mut list: Vec<String> = Vec::new();
+    let mut add = |words: &[&str]| list.extend(words.iter().map(|&word| word.to_owned()));
+    // Firmware of a fetched QEMU lies beside it, in a folder that it does not look into by itself.
+    if let Some(beside) =
+        qemu.parent().map(|folder| folder.join("root/usr/share/seabios")).filter(|dir| dir.is_dir())
+    {
+        add(&["-L", &beside.display().to_string()]);
+    }
+    add(&["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
+    add(&["-accel", "tcg", "-machine", "q35,usb=off", "-cpu", "max"]);
+    add(&["-smp", &job.cpus.to_string(), "-m", &format!("{}M", job.memory_mib)]);
+    add(&["-device", "intel-iommu,intremap=on,caching-mode=on"]);
+    add(&["-serial", "stdio", "-serial", &format!("file:{}", status.display())]);
+    add(&["-kernel", &image.kernel.display().to_string(), "-initrd", &initrd.display().to_string()]);
+    // Interrupt remapping's timer test fails on a loaded host, hence no_timer_check.
+    let mut line =
+        "console=ttyS0 loglevel=4 panic=-1 mitigations=off no_timer_check tsc=reliable intel_iommu=on"
+            .to_owned();
+    for word in &job.kernel {
+        line.push(' ');
+        line.push_str(word);
+    }
+    add(&["-append", &line]);
+    for nic in 0..job.nics {
+        let (wire, number) = (nic / 2, nic + 1);
+        add(&["-netdev", &format!("hubport,id=n{nic},hubid={wire}")]);
+        add(&["-device", &format!("pcie-root-port,id=rp{nic},chassis={number},slot={number}")]);
+        add(&[
+            "-device",
+            &format!("igb,id=nic{nic},bus=rp{nic},netdev=n{nic},mac=52:54:00:00:00:{number:02x},romfile="),
+        ]);
+    }
+    list
+}
+
+struct Lines {
+    text: String,
+    ended: bool,
+}
+
+/// Reads the console until the machine ends or the job's time is up; when the job began, too.
+fn follow(console: &mut Console, child: &mut Child, job: &Job, started: Instant) -> (Lines, Option<f64>) {
+    let (sender, receiver) = mpsc::channel();
+    if let Some(output) = child.stdout.take() {
+        std::thread::spawn(move || {
+            let mut reader = BufReader::new(output);
+            let mut line = Vec::new();
+            while matches!(reader.read_until(b'\n', &mut line), Ok(n) if n > 0) {
+                let text = String::from_utf8_lossy(&line).replace('\r', "");
+                line.clear();
+                if sender.send(text).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    let limit = Duration::from_secs(job.timeout_secs);
+    let mut lines = Lines { text: String::new(), ended: false };
+    let (mut last, mut began) = (String::new(), None);
+    while let Some(left) = limit.checked_sub(started.elapsed()) {
+        match receiver.recv_timeout(left.min(Duration::from_millis(500))) {
+            Ok(line) => {
+                if line.starts_with("job begins") && began.is_none() {
+                    began = Some(started.elapsed().as_secs_f64());
+                }
+                if !line.trim().is_empty() {
+                    last = line.trim().to_owned();
+                }
+                lines.text.push_str(&line);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                lines.ended = true;
+                break;
+            }
+        }
+        console.now(&format!("{} {} s  {last}", job.name, started.elapsed().as_secs()));
+    }
+    (lines, began)
+}
+
+/// What came over the second serial line.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Report {
+    text: String,
+    notes: Vec<String>,
+    status: Option<u32>,
+    kernel: String,
+}
+
+impl Report {
+    fn parse(text: &str) -> Self {
+        let mut report = Self { text: text.replace('\r', ""), ..Self::default() };
+        for line in report.text.lines() {
+            if report.status.is_some() {
+                report.kernel.push_str(line);
+                report.kernel.push('\n');
+            } else if let Some(note) = line.strip_prefix("note ") {
+                report.notes.push(note.to_owned());
+            } else if let Some(status) = line.strip_prefix("exit ") {
+                report.status = status.trim().parse().ok();
+            }
+        }
+        report
+    }
+}
+
+fn judge(job: &Job, report: &Report, ended: Option<ExitStatus>, complaints: &[String]) -> Verdict {
+    let Some(ended) = ended else { return Verdict::Timeout };
+    let Some(status) = report.status else { return Verdict::Died(format!("ended with {ended}")) };
+    if status != 0 {
+        return Verdict::Status(status);
+    }
+    if let Some(text) = job.expected.iter().find(|text| !report.kernel.contains(text.as_str())) {
+        return Verdict::Silent(text.clone());
+    }
+    if complaints.is_empty() { Verdict::Passed } else { Verdict::Complaints }
+}
+
+/// The lines of a kernel's log that tell of a fault of the device, of a driver or of the kernel.
+fn complaints<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
+    const WORDS: [&str; 17] = [
+        "BUG:",
+        "WARNING:",
+        "Oops",
+        "kernel panic",
+        "Kernel panic",
+        "general protection fault",
+        "segfault at",
+        "unable to handle",
+        "Call Trace",
+        "soft lockup",
+        "hung_task",
+        "blocked for more than",
+        "stalls on CPU",
+        "NETDEV WATCHDOG",
+        "Tx Unit Hang",
+        "PCIe link lost",
+        "UBSAN",
+    ];
+    let mut found = Vec::new();
+    for line in lines {
+        let fault = line.contains("DMAR") && (line.contains("fault") || line.contains("Fault"));
+        if (fault || WORDS.iter().any(|word| line.contains(word))) && !found.iter().any(|one| one == line) {
+            found.push(line.to_owned());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_status_notes_and_the_kernels_log() {
+        let report = Report::parse("up 3.1\r\nnote 100 pings\r\nexit 0\r\n[ 1.0] hello\r\n[ 1.1] exit 7\r\n");
+        assert_eq!((report.status, report.notes.as_slice()), (Some(0), &["100 pings".to_owned()][..]));
+        assert_eq!(report.kernel, "[ 1.0] hello\n[ 1.1] exit 7\n");
+        assert_eq!(Report::parse("note x\n").status, None);
+    }
+
+    #[test]
+    fn faults_are_complaints_and_the_iommus_greetings_are_not() {
+        let log = "[ 0.1] DMAR: IOMMU enabled\n[ 0.2] DMAR: Host address width 39\n\
+                   [ 9.1] DMAR: [DMA Write NO_PASID] Request device [01:00.0] fault addr 0x1000 [fault reason 0x05]\n\
+                   [ 9.2] WARNING: CPU: 0 PID: 1\n[ 9.2] WARNING: CPU: 0 PID: 1\n";
+        let found = complaints(log.lines());
+        assert_eq!(found.len(), 2);
+        assert!(found[0].contains("fault addr") && found[1].contains("WARNING"));
+    }
+}
