@@ -28,7 +28,11 @@ impl core::fmt::Display for Difference {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let (expected, got) = self.lengths;
         match self.frame {
-            Some(frame) => write!(f, "frame {frame} of {expected} bytes came out as {got} and differs at byte {}", self.at),
+            Some(frame) => write!(
+                f,
+                "frame {frame} of {expected} bytes came out as {got} and differs at byte {}",
+                self.at
+            ),
             None => write!(f, "a frame of {got} bytes came out that never went in"),
         }
     }
@@ -96,7 +100,8 @@ impl<'a> Comparer<'a> {
     }
 
     fn difference(&self, got: &[u8]) -> Difference {
-        let (number, expected) = self.outstanding.front().map_or((None, &[][..]), |(n, sent)| (Some(*n), sent));
+        let (number, expected) =
+            self.outstanding.front().map_or((None, &[][..]), |(n, sent)| (Some(*n), sent));
         let at = expected.iter().zip(got).take_while(|(a, b)| a == b).count();
         Difference { frame: number, lengths: (expected.len(), got.len()), at }
     }
@@ -145,7 +150,10 @@ mod tests {
         assert!(!run(&[&a, &b, &b]).is_good(false), "doubled");
         let short = run(&[&a, &b[..59]]);
         assert!(!short.is_good(false));
-        assert_eq!(short.first.unwrap().to_string(), "frame 1 of 60 bytes came out as 59 and differs at byte 59");
+        assert_eq!(
+            short.first.unwrap().to_string(),
+            "frame 1 of 60 bytes came out as 59 and differs at byte 59"
+        );
         assert_eq!(
             run(&[&a, &b, &b]).first.unwrap().to_string(),
             "a frame of 60 bytes came out that never went in"

@@ -138,7 +138,8 @@ pub(crate) fn place(names: &[&DeviceName]) -> Result<(Place, Vec<usize>), Misfit
         return Ok((Place::Qemu(count), ports));
     }
     let named = |port: usize| sims.iter().find(|sim| sim.0 == port).and_then(|sim| sim.1);
-    let chips = (0..count).map(|port| named(port).or_else(|| named(port ^ 1)).unwrap_or(DEFAULT_CHIP)).collect();
+    let chips =
+        (0..count).map(|port| named(port).or_else(|| named(port ^ 1)).unwrap_or(DEFAULT_CHIP)).collect();
     Ok((Place::Sim(chips), ports))
 }
 
@@ -168,7 +169,19 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_told_so() {
-        for text in ["", "i210", "eth0:", "sim:i999", "sim:i210/", "sim:/16", "sim:/-1", "sim:/+1", "qemu:x", "vfio:1", "vfio:0000:01:00.8"] {
+        for text in [
+            "",
+            "i210",
+            "eth0:",
+            "sim:i999",
+            "sim:i210/",
+            "sim:/16",
+            "sim:/-1",
+            "sim:/+1",
+            "qemu:x",
+            "vfio:1",
+            "vfio:0000:01:00.8",
+        ] {
             assert!(text.parse::<DeviceName>().is_err(), "{text:?}");
         }
         assert!("i210".parse::<DeviceName>().unwrap_err().contains("sim:i210"));

@@ -33,7 +33,7 @@ pub(crate) enum Failure {
     #[error("{0}")]
     Found(String),
     /// Ctrl-C, or somebody's kill.
-    #[error("stopped by signal {0}")]
+    #[error("stopped by {}", if *.0 == 2 { "Ctrl-C" } else { "a signal to end" })]
     Stopped(u8),
 }
 

@@ -18,7 +18,9 @@ pub(crate) fn forward<P: Platform<Irq: Wait>>(
     for ((source, received), (sink, sent)) in lanes {
         // What has left goes back to where it came from, so that neither side runs out.
         let memory = source.rx.memory();
-        sink.finish.clean(&mut sink.tx, |frame| memory.give(frame)).map_err(|error| Failure::driver(&to.name, error))?;
+        sink.finish
+            .clean(&mut sink.tx, |frame| memory.give(frame))
+            .map_err(|error| Failure::driver(&to.name, error))?;
         // No more than there is room for: the rest waits in the receive ring, where the device can tell its partner.
         let budget = batch.min(BUDGET).min(sink.tx.room());
         if budget == 0 {

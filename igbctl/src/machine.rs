@@ -5,6 +5,7 @@
 use crate::device::{DeviceName, Misfit, Place, place};
 use crate::failure::Failure;
 use crate::output::Report;
+use crate::stop::Stop;
 use igb::{Chip, Platform, Wait};
 use igb_qtest::{Connect, Machine, Timing};
 use igb_sim::{Time, World};
@@ -12,8 +13,8 @@ use std::time::Duration;
 
 /// What a command does with its devices, in the order in which they were named.
 pub(crate) trait Job {
-    /// Does it.
-    fn run<P: Platform<Irq: Wait>>(self, devices: Vec<P>) -> Result<Report, Failure>;
+    /// Does it, until `stop` says to end.
+    fn run<P: Platform<Irq: Wait>>(self, devices: Vec<P>, stop: &Stop) -> Result<Report, Failure>;
 }
 
 /// What a demo does: two devices, and the far ends of their wires.
@@ -24,6 +25,7 @@ pub(crate) trait WiredJob {
         devices: [P; 2],
         cables: [C; 2],
         bench: &dyn Bench,
+        stop: &Stop,
     ) -> Result<Report, Failure>;
 }
 
@@ -57,7 +59,8 @@ pub(crate) fn run(names: &[&DeviceName], queues: u16, ring: u32, job: impl Job) 
         Misfit::NotBuilt(name) => Failure::NotBuilt(name),
         other => Failure::Usage(other.to_string()),
     })?;
-    match place {
+    let stop = Stop::listen();
+    let result = match place {
         Place::Sim(chips) => {
             let world = World::builder().time(Time::Real).memory(memory(chips.len(), queues, ring)).build();
             let devices: Vec<_> = chips.into_iter().map(|chip| world.add(chip)).collect();
@@ -66,27 +69,45 @@ pub(crate) fn run(names: &[&DeviceName], queues: u16, ring: u32, job: impl Job) 
                     world.wire(a, b);
                 }
             }
-            job.run(ports.into_iter().filter_map(|port| devices.get(port)).map(igb_sim::Device::platform).collect())
+            let devices =
+                ports.into_iter().filter_map(|port| devices.get(port)).map(igb_sim::Device::platform);
+            job.run(devices.collect(), &stop)
         }
         Place::Qemu(count) => {
             let builder = Machine::builder().timing(Timing::Warp).memory(memory(count, queues, ring));
-            let machine = (0..count).fold(builder, |builder, port| builder.port(Connect::Hub(port as u32 / 2))).start()?;
+            let machine = (0..count)
+                .fold(builder, |builder, port| builder.port(Connect::Hub(port as u32 / 2)))
+                .start()?;
             let devices = ports.into_iter().map(|port| machine.port(port)).collect::<Result<Vec<_>, _>>()?;
-            job.run(devices)
+            job.run(devices, &stop)
         }
-    }
+    };
+    unless_stopped(result, &stop)
+}
+
+/// What fails once somebody pressed Ctrl-C fails because of that: a helper process may have got the signal too.
+fn unless_stopped(result: Result<Report, Failure>, stop: &Stop) -> Result<Report, Failure> {
+    result.map_err(|failure| stop.failure().unwrap_or(failure))
 }
 
 /// Two devices whose wires end in our hands, simulated.
-pub(crate) fn run_wired_sim(chip: Chip, queues: u16, ring: u32, job: impl WiredJob) -> Result<Report, Failure> {
+pub(crate) fn run_wired_sim(
+    chip: Chip,
+    queues: u16,
+    ring: u32,
+    job: impl WiredJob,
+) -> Result<Report, Failure> {
     let world = World::builder().memory(memory(2, queues, ring)).build();
     let devices = [world.add(chip), world.add(chip)];
     let cables = devices.each_ref().map(|device| SimCable(world.hold(device)));
-    job.run(devices.each_ref().map(igb_sim::Device::platform), cables, &SimBench { world: world.clone(), chip })
+    let platforms = devices.each_ref().map(igb_sim::Device::platform);
+    let stop = Stop::listen();
+    unless_stopped(job.run(platforms, cables, &SimBench { world: world.clone(), chip }, &stop), &stop)
 }
 
 /// The same on QEMU.
 pub(crate) fn run_wired_qemu(queues: u16, ring: u32, job: impl WiredJob) -> Result<Report, Failure> {
+    let stop = Stop::listen();
     let machine = Machine::builder()
         .port(Connect::Wire)
         .port(Connect::Wire)
@@ -95,7 +116,8 @@ pub(crate) fn run_wired_qemu(queues: u16, ring: u32, job: impl WiredJob) -> Resu
         .start()?;
     let wire = |port| machine.take_wire(port).map(QemuCable).ok_or(igb_qtest::Error::NoDevice(port));
     let cables = [wire(0)?, wire(1)?];
-    job.run([machine.port(0)?, machine.port(1)?], cables, &QemuBench)
+    let ports = [machine.port(0)?, machine.port(1)?];
+    unless_stopped(job.run(ports, cables, &QemuBench, &stop), &stop)
 }
 
 struct SimCable(igb_sim::WireEnd);
@@ -133,9 +155,14 @@ impl Bench for SimBench {
         "sim"
     }
     fn complaints(&self) -> Vec<String> {
-        let faults = self.world.devices().into_iter().filter(|device| device.dma_faults() > 0).map(|device| {
-            format!("port {} reached {} times for memory that is not there", device.index(), device.dma_faults())
-        });
+        let faults =
+            self.world.devices().into_iter().filter(|device| device.dma_faults() > 0).map(|device| {
+                format!(
+                    "port {} reached {} times for memory that is not there",
+                    device.index(),
+                    device.dma_faults()
+                )
+            });
         let broken = self.world.violations().into_iter().map(|(port, what)| format!("port {port}: {what}"));
         faults.chain(broken).collect()
     }

@@ -175,4 +175,3 @@ impl<P: Platform> Platform for Meter<P> {
         self.inner.start_mastering()
     }
 }
-

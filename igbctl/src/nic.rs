@@ -8,8 +8,8 @@ use crate::stop::Stop;
 use crate::table::{Table, count};
 use embedded_hal::delay::DelayNs;
 use igb::{
-    Action, Config, Controller, Exclusive, Igb, InterruptKind, Link, Local, Memory, Platform, Queue, QueueStats, Queues, RxMeta,
-    Statistics, Wait,
+    Action, Config, Controller, Exclusive, Igb, InterruptKind, Link, Local, Memory, Platform, Queue,
+    QueueStats, Queues, RxMeta, Statistics, Wait,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -63,7 +63,12 @@ impl<P: Platform<Irq: Wait>> Probed<P> {
 
 impl<P: Platform<Irq: Wait>> Nic<P> {
     /// Probes and opens the device; it takes every frame.
-    pub(crate) fn open(name: impl Into<String>, platform: P, queues: u16, ring: u32) -> Result<Self, Failure> {
+    pub(crate) fn open(
+        name: impl Into<String>,
+        platform: P,
+        queues: u16,
+        ring: u32,
+    ) -> Result<Self, Failure> {
         Probed::new(name, platform)?.open(queues, ring)
     }
 
@@ -100,11 +105,17 @@ impl<P: Platform<Irq: Wait>> Nic<P> {
         Ok(frames)
     }
 
-    /// Sends a batch of at most `budget` frames from each queue; `fill` makes each in its buffer.
-    pub(crate) fn send(&mut self, budget: u32, mut fill: impl FnMut(&mut igb::Buffer) -> bool) -> Result<u32, Failure> {
+    /// Sends a batch of at most `batch` frames from each queue, and at most `most` in all; `fill` makes each in its
+    /// buffer.
+    pub(crate) fn send(
+        &mut self,
+        batch: u32,
+        most: u32,
+        mut fill: impl FnMut(&mut igb::Buffer) -> bool,
+    ) -> Result<u32, Failure> {
         let mut frames = 0;
         for (queue, moved) in self.queues.iter_mut().zip(&mut self.moved) {
-            let sent = queue.send_batch(budget - frames.min(budget), |memory| {
+            let sent = queue.send_batch(batch.min(most.saturating_sub(frames)), |memory| {
                 let mut frame = memory.take()?;
                 if !fill(&mut frame) {
                     memory.give(frame);
@@ -152,7 +163,12 @@ impl<P: Platform<Irq: Wait>> Nic<P> {
             self.turn = (self.turn + 1) % self.irqs.len().max(1);
             match self.irqs.get_mut(self.turn) {
                 Some(irq) => _ = irq.wait(limit),
-                None => self.control.platform().delay().delay_us(u32::try_from(limit.as_micros()).unwrap_or(1000)),
+                None => {
+                    self.control
+                        .platform()
+                        .delay()
+                        .delay_us(u32::try_from(limit.as_micros()).unwrap_or(1000));
+                }
             }
         }
         // One vector for everything is a level or a flag that somebody reads.
@@ -319,7 +335,8 @@ impl Summary {
 
 /// Devices side by side, for people.
 pub(crate) fn table(nics: &[Summary]) -> String {
-    let mut table = Table::new(core::iter::once(String::new()).chain(nics.iter().map(|nic| nic.name.clone())));
+    let mut table =
+        Table::new(core::iter::once(String::new()).chain(nics.iter().map(|nic| nic.name.clone())));
     let mut row = |title: &str, value: &dyn Fn(&Summary) -> String| {
         table.row(core::iter::once(title.to_owned()).chain(nics.iter().map(value)));
     };
@@ -333,8 +350,8 @@ pub(crate) fn table(nics: &[Summary]) -> String {
     row("interrupts taken", &number(|nic| nic.running.interrupts));
     row("register reads", &number(|nic| nic.running.reads));
     row("register writes", &number(|nic| nic.running.writes));
-    row("  before, to bring it up: reads", &number(|nic| nic.bring_up.reads));
-    row("  writes", &number(|nic| nic.bring_up.writes));
+    row("register reads of bring-up", &number(|nic| nic.bring_up.reads));
+    row("register writes of bring-up", &number(|nic| nic.bring_up.writes));
     let hardware = |of: fn(&Statistics) -> u64| {
         move |nic: &Summary| nic.hardware.as_ref().map_or("-".into(), |hardware| count(of(hardware)))
     };

@@ -50,7 +50,8 @@ pub(crate) fn finish(as_json: bool, result: Result<Report, Failure>) -> ExitCode
 
 fn with_error(mut json: Value, failure: &Failure) -> Value {
     if let Value::Object(map) = &mut json {
-        let error = json!({ "kind": failure.kind(), "message": failure.to_string(), "status": failure.status() });
+        let error =
+            json!({ "kind": failure.kind(), "message": failure.to_string(), "status": failure.status() });
         map.insert("error".into(), error);
     }
     json

@@ -55,7 +55,8 @@ impl Rates {
 }
 
 fn line(elapsed: Duration, before: Totals, now: Totals) -> String {
-    let per_second = |now: u64, before: u64| now.saturating_sub(before) as f64 / elapsed.as_secs_f64().max(1e-9);
+    let per_second =
+        |now: u64, before: u64| now.saturating_sub(before) as f64 / elapsed.as_secs_f64().max(1e-9);
     let side = |name, frames: f64, bytes: f64| {
         format!("{name} {:>9} {:>10}", scaled(frames, "pps"), scaled(bytes * 8.0, "b/s"))
     };

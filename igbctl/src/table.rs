@@ -28,10 +28,13 @@ impl Table {
     pub(crate) fn render(&self, indent: usize) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let cell = |row: &Vec<String>, column: usize| row.get(column).map_or(0, |text| text.chars().count());
-        let widths: Vec<_> =
-            (0..columns).map(|column| self.rows.iter().map(|row| cell(row, column)).max().unwrap_or(0)).collect();
+        let widths: Vec<_> = (0..columns)
+            .map(|column| self.rows.iter().map(|row| cell(row, column)).max().unwrap_or(0))
+            .collect();
         let numeric: Vec<_> = (0..columns)
-            .map(|column| column > 0 && self.rows.iter().skip(1).all(|row| row.get(column).is_none_or(|t| is_number(t))))
+            .map(|column| {
+                column > 0 && self.rows.iter().skip(1).all(|row| row.get(column).is_none_or(|t| is_number(t)))
+            })
             .collect();
         let mut text = String::new();
         for row in &self.rows {

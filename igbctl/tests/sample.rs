@@ -1,6 +1,6 @@
 //! The sample capture is what this file makes. `IGBCTL_WRITE_SAMPLE=1 cargo test -p igbctl --test sample` renews it.
 
-use etherparse::{EtherType, IpNumber, Ipv4Header, Ipv6FragmentHeader, IpFragOffset, PacketBuilder};
+use etherparse::{EtherType, IpFragOffset, IpNumber, Ipv4Header, Ipv6FragmentHeader, PacketBuilder};
 use igbctl::capture::{SAMPLE, Writer, parse};
 use std::collections::BTreeSet;
 
@@ -197,7 +197,10 @@ fn the_sample_is_mixed() {
     assert!(records.iter().all(|record| record.bytes.len() == record.wire_len as usize));
     assert!(records.windows(2).all(|pair| pair[0].nanos < pair[1].nanos));
     let lengths: BTreeSet<_> = records.iter().map(|record| record.bytes.len()).collect();
-    assert!(lengths.len() > 60 && lengths.contains(&42) && lengths.contains(&1514) && lengths.contains(&1518), "{lengths:?}");
+    assert!(
+        lengths.len() > 60 && lengths.contains(&42) && lengths.contains(&1514) && lengths.contains(&1518),
+        "{lengths:?}"
+    );
     let types: BTreeSet<_> = records.iter().map(|r| u16::from_be_bytes([r.bytes[12], r.bytes[13]])).collect();
     for wanted in [0x0800, 0x0806, 0x8100, 0x88a8, 0x86dd, 38] {
         assert!(types.contains(&wanted), "{wanted:#x} of {types:x?}");

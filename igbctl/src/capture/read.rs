@@ -8,7 +8,8 @@ use pcap_parser::nom::{Err as Nom, IResult};
 use pcap_parser::pcapng::{Block, parse_block_be, parse_block_le, parse_sectionheaderblock};
 use pcap_parser::traits::PcapNGPacketBlock;
 use pcap_parser::{
-    LegacyPcapBlock, PcapError, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified, parse_pcap_header,
+    LegacyPcapBlock, PcapError, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified,
+    parse_pcap_header,
 };
 use std::io::Read;
 use std::path::Path;
@@ -126,14 +127,19 @@ fn sections(bytes: &[u8]) -> Result<Vec<Record>, Error> {
             interfaces.clear();
             continue;
         }
-        let block = cursor.take("block", |rest| if big_endian { parse_block_be(rest) } else { parse_block_le(rest) })?;
+        let block = cursor
+            .take("block", |rest| if big_endian { parse_block_be(rest) } else { parse_block_le(rest) })?;
         let (number, nanos, bytes, wire_len): (_, Option<u64>, _, _) = match &block {
             Block::InterfaceDescription(block) => {
                 interfaces.push(Interface {
                     link_type: block.linktype.0,
                     resolution: block.if_tsresol,
                     // The parser reads the option as little-endian whatever the section is.
-                    offset_seconds: if big_endian { block.if_tsoffset.swap_bytes() } else { block.if_tsoffset },
+                    offset_seconds: if big_endian {
+                        block.if_tsoffset.swap_bytes()
+                    } else {
+                        block.if_tsoffset
+                    },
                     snap_len: block.snaplen,
                 });
                 continue;
@@ -146,7 +152,9 @@ fn sections(bytes: &[u8]) -> Result<Vec<Record>, Error> {
             _ => continue,
         };
         let what = "frame";
-        let Some(interface) = interfaces.get(number as usize) else { return Err(Error::Malformed { offset, what }) };
+        let Some(interface) = interfaces.get(number as usize) else {
+            return Err(Error::Malformed { offset, what });
+        };
         if interface.link_type != ETHERNET {
             return Err(Error::NotEthernet { offset, what, link_type: interface.link_type as u32 });
         }
@@ -165,11 +173,15 @@ fn sections(bytes: &[u8]) -> Result<Vec<Record>, Error> {
 /// A time stamp in an interface's units (pcapng, option if_tsresol: a power of ten, or of two if bit 7 is set).
 fn nanoseconds(stamp: u64, interface: &Interface) -> u64 {
     let exponent = u32::from(interface.resolution & 0x7f);
-    let per_second =
-        if interface.resolution & 0x80 == 0 { 10u128.checked_pow(exponent) } else { 1u128.checked_shl(exponent) };
+    let per_second = if interface.resolution & 0x80 == 0 {
+        10u128.checked_pow(exponent)
+    } else {
+        1u128.checked_shl(exponent)
+    };
     let Some(per_second) = per_second.filter(|units| *units > 0) else { return 0 };
     let nanos = u128::from(stamp) * 1_000_000_000 / per_second;
-    let shifted = i128::try_from(nanos).unwrap_or(i128::MAX) + i128::from(interface.offset_seconds) * 1_000_000_000;
+    let shifted =
+        i128::try_from(nanos).unwrap_or(i128::MAX) + i128::from(interface.offset_seconds) * 1_000_000_000;
     u64::try_from(shifted).unwrap_or(0)
 }
 

@@ -91,7 +91,10 @@ impl Plan {
     }
 
     fn refusals(&self) -> String {
-        format!("{} above the MTU of {MTU}, {} cut by the capture, {} without a header", self.oversize, self.cut, self.runt)
+        format!(
+            "{} above the MTU of {MTU}, {} cut by the capture, {} without a header",
+            self.oversize, self.cut, self.runt
+        )
     }
 }
 
@@ -112,20 +115,21 @@ impl WiredJob for DemoJob<'_> {
         devices: [P; 2],
         cables: [C; 2],
         bench: &dyn Bench,
+        stop: &Stop,
     ) -> Result<Report, Failure> {
         let Self { plan, options } = self;
-        let (stop, mut rates) = (Stop::listen(), Rates::new());
+        let mut rates = Rates::new();
         let mut out = Out::create(options.write.clone(), bench.kind())?;
         let [a, b] = devices;
         let (queues, ring) = (options.rings.queues, options.rings.ring);
         let mut a = Nic::open("NIC A", a, queues, ring)?;
         let mut b = Nic::open("NIC B", b, queues, ring)?;
-        if !wait_links(&mut [&mut a, &mut b], &stop, Some(LINK), &mut rates)? && !stop.is_set() {
+        if !wait_links(&mut [&mut a, &mut b], stop, Some(LINK), &mut rates)? && !stop.is_set() {
             return Err(Failure::Found(format!("the links did not come up within {} s", LINK.as_secs())));
         }
         let [mut into, mut from] = cables;
         let mut route = Route { a: &mut a, b: &mut b, into: &mut into, from: &mut from, out: &mut out };
-        let result = route.carry(&plan, options, &stop, &mut rates);
+        let result = route.carry(&plan, options, stop, &mut rates);
         rates.clear();
         let verdict = result?;
         let summaries = [a.summary(), b.summary()];
@@ -172,7 +176,13 @@ struct Route<'a, P: Platform, C> {
 
 impl<P: Platform<Irq: Wait>, C: Cable> Route<'_, P, C> {
     /// Carries every frame over, so many times.
-    fn carry(&mut self, plan: &Plan, options: &Demo, stop: &Stop, rates: &mut Rates) -> Result<Verdict, Failure> {
+    fn carry(
+        &mut self,
+        plan: &Plan,
+        options: &Demo,
+        stop: &Stop,
+        rates: &mut Rates,
+    ) -> Result<Verdict, Failure> {
         let clock = self.a.control.platform().clock();
         let started = clock.now();
         let mut comparer = Comparer::new();
@@ -186,11 +196,20 @@ impl<P: Platform<Irq: Wait>, C: Cable> Route<'_, P, C> {
                 comparer.sent(frame);
                 busy = true;
             }
-            busy |= forward(self.a, self.b, options.batch)? > 0;
-            while let Some(frame) = self.from.recv() {
-                let elapsed = clock.now().saturating_sub(started);
-                self.out.frame(plan.start.saturating_add(elapsed.as_nanos() as u64), &frame)?;
-                comparer.received(&frame);
+            // NAPI: an interrupt wakes us, then we poll until nothing is left, then interrupts are unmasked again.
+            self.a.sleep(NAP)?;
+            loop {
+                let forwarded = forward(self.a, self.b, options.batch)?;
+                let mut captured = 0;
+                while let Some(frame) = self.from.recv() {
+                    let elapsed = clock.now().saturating_sub(started);
+                    self.out.frame(plan.start.saturating_add(elapsed.as_nanos() as u64), &frame)?;
+                    comparer.received(&frame);
+                    captured += 1;
+                }
+                if forwarded + captured == 0 {
+                    break;
+                }
                 busy = true;
             }
             rates.tick(|| self.b.totals());
@@ -202,7 +221,6 @@ impl<P: Platform<Irq: Wait>, C: Cable> Route<'_, P, C> {
             if over && self.b.pending()? == 0 || clock.now().saturating_sub(moved) >= PATIENCE {
                 break;
             }
-            self.a.sleep(NAP)?;
         }
         // One more look for what came twice.
         while let Some(frame) = self.from.recv() {
@@ -225,7 +243,10 @@ fn failed(verdict: &Verdict, queues: u16, nics: &[Summary; 2], complaints: &[Str
         return Some(Failure::Found(format!("what came out is not what went in: {first}")));
     }
     if verdict.missing > 0 {
-        return Some(Failure::Found(format!("{} of {} frames did not come out", verdict.missing, verdict.sent)));
+        return Some(Failure::Found(format!(
+            "{} of {} frames did not come out",
+            verdict.missing, verdict.sent
+        )));
     }
     if !verdict.is_good(queues == 1) {
         return Some(Failure::Found(format!("{} frames came out in another order", verdict.overtaking)));
@@ -239,7 +260,9 @@ fn failed(verdict: &Verdict, queues: u16, nics: &[Summary; 2], complaints: &[Str
             verdict.sent
         )));
     }
-    complaints.first().map(|first| Failure::Found(format!("the simulator says what the driver did wrong: {first}")))
+    complaints
+        .first()
+        .map(|first| Failure::Found(format!("the simulator says what the driver did wrong: {first}")))
 }
 
 fn text(
@@ -254,12 +277,20 @@ fn text(
     let mut text = String::new();
     let input = options.file.as_ref().map_or("the sample capture".into(), |file| file.display().to_string());
     let _ = writeln!(text, "This ran on {}: no hardware was touched.", bench.describe());
-    let _ = writeln!(text, "{input} -> wire -> NIC A receives -> igb forwards -> NIC B sends -> wire -> {}\n", path.display());
+    let _ = writeln!(
+        text,
+        "{input} -> wire -> NIC A receives -> igb forwards -> NIC B sends -> wire -> {}\n",
+        path.display()
+    );
     let _ = write!(text, "{} frames went in", count(verdict.sent));
     if options.repeat > 1 {
         let _ = write!(text, " ({} times {})", options.repeat, plan.frames.len());
     }
-    let _ = writeln!(text, ", {} of them padded to {SHORTEST} bytes.", count(plan.padded * u64::from(options.repeat)));
+    let _ = writeln!(
+        text,
+        ", {} of them padded to {SHORTEST} bytes.",
+        count(plan.padded * u64::from(options.repeat))
+    );
     if plan.refused() > 0 {
         let _ = writeln!(text, "{} were refused: {}.", count(plan.refused()), plan.refusals());
     }
@@ -319,7 +350,8 @@ impl Out {
                 (path, file)
             }
         };
-        let writer = file.map(BufWriter::new).and_then(|file| Writer::new(file, &format!("{kind}: wire of NIC B")));
+        let writer =
+            file.map(BufWriter::new).and_then(|file| Writer::new(file, &format!("{kind}: wire of NIC B")));
         match writer {
             Ok(writer) => Ok(Self { path, writer }),
             Err(error) => Err(Failure::file(&path, error)),
@@ -365,5 +397,92 @@ mod tests {
         assert_eq!(plan.frames.iter().map(Vec::len).collect::<Vec<_>>(), [60, 60, 1514, 1518]);
         assert_eq!((plan.padded, plan.runt, plan.oversize, plan.cut, plan.start), (1, 1, 2, 1, 5));
         assert_eq!(plan.frames[0][14..], [0; 46]);
+    }
+
+    /// A wire that spoils the tenth frame.
+    struct Spoiling<C> {
+        cable: C,
+        frames: u64,
+        how: How,
+        again: Option<Vec<u8>>,
+    }
+
+    #[derive(Clone, Copy)]
+    enum How {
+        Well,
+        OneBit,
+        Shorter,
+        Twice,
+        Never,
+    }
+
+    impl<C: Cable> Cable for Spoiling<C> {
+        fn send(&mut self, frame: &[u8]) -> bool {
+            self.cable.send(frame)
+        }
+        fn recv(&mut self) -> Option<Vec<u8>> {
+            if let Some(frame) = self.again.take() {
+                return Some(frame);
+            }
+            let mut frame = self.cable.recv()?;
+            self.frames += 1;
+            if self.frames == 10 {
+                match self.how {
+                    How::Well => {}
+                    How::OneBit => frame[20] ^= 4,
+                    How::Shorter => _ = frame.pop(),
+                    How::Twice => self.again = Some(frame.clone()),
+                    How::Never => return self.cable.recv(),
+                }
+            }
+            Some(frame)
+        }
+    }
+
+    struct OnSpoilingWires<'a>(DemoJob<'a>, How);
+
+    impl WiredJob for OnSpoilingWires<'_> {
+        fn run<P: Platform<Irq: Wait>, C: Cable>(
+            self,
+            devices: [P; 2],
+            cables: [C; 2],
+            bench: &dyn Bench,
+            stop: &Stop,
+        ) -> Result<Report, Failure> {
+            let spoil = |cable| Spoiling { cable, frames: 0, how: self.1, again: None };
+            self.0.run(devices, cables.map(spoil), bench, stop)
+        }
+    }
+
+    #[test]
+    fn a_wire_that_spoils_one_frame_fails_the_demo() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Demo {
+            file: None,
+            qemu: false,
+            chip: igb::Chip::I210,
+            batch: 32,
+            repeat: 1,
+            write: Some(folder.path().join("out.pcapng")),
+            rings: crate::args::Rings { queues: 1, ring: 256 },
+        };
+        let records = capture::parse(SAMPLE).unwrap();
+        for (how, words) in [
+            (How::Well, None),
+            (How::OneBit, Some("what came out is not what went in: frame 9 of ")),
+            (How::Shorter, Some("what came out is not what went in: frame 9 of ")),
+            (How::Twice, Some("what came out is not what went in: ")),
+            (How::Never, Some("1 of 152 frames did not come out")),
+        ] {
+            let job = DemoJob { plan: Plan::new(&records), options: &options };
+            let report = machine::run_wired_sim(options.chip, 1, 256, OnSpoilingWires(job, how)).unwrap();
+            let failure = report.failure.as_ref().map(ToString::to_string);
+            assert_eq!(report.json["comparison"]["identical"], words.is_none());
+            match (failure, words) {
+                (None, None) => {}
+                (Some(failure), Some(words)) => assert!(failure.starts_with(words), "{failure}"),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::forward::forward;
 use crate::machine::{self, Job};
 use crate::nic::{BUDGET, Nic};
 use crate::output::Report;
+use crate::stop::Stop;
 use igb::{MacAddress, Platform, Wait};
 
 /// `fwd`.
@@ -25,14 +26,16 @@ impl Fwd {
 struct FwdJob(Fwd);
 
 impl Job for FwdJob {
-    fn run<P: Platform<Irq: Wait>>(self, devices: Vec<P>) -> Result<Report, Failure> {
+    fn run<P: Platform<Irq: Wait>>(self, devices: Vec<P>, stop: &Stop) -> Result<Report, Failure> {
         let options = self.0;
-        let mut run = Run::new(&options.limits)?;
+        let mut run = Run::new(&options.limits, stop)?;
         let mut nics = options
             .names()
             .into_iter()
             .zip(devices)
-            .map(|(name, device)| Nic::open(name.to_string(), device, options.rings.queues, options.rings.ring))
+            .map(|(name, device)| {
+                Nic::open(name.to_string(), device, options.rings.queues, options.rings.ring)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         run.start(&mut nics.iter_mut().collect::<Vec<_>>())?;
         let mut nics = nics.into_iter();
@@ -75,7 +78,8 @@ impl<P: Platform<Irq: Wait>> Bridge<P> {
                     self.b.sleep(NAP / 2)?;
                 }
             }
-            let helpers = self.source.iter().map(|source| &source.nic).chain(self.sink.iter().map(|sink| &sink.0));
+            let helpers =
+                self.source.iter().map(|source| &source.nic).chain(self.sink.iter().map(|sink| &sink.0));
             let watched: Vec<_> = [&self.a, &self.b].into_iter().chain(helpers).collect();
             run.tick(&watched, || self.b.totals())?;
         }

@@ -25,16 +25,17 @@ struct InfoJob {
 }
 
 impl Job for InfoJob {
-    fn run<P: Platform<Irq: Wait>>(self, devices: Vec<P>) -> Result<Report, Failure> {
+    fn run<P: Platform<Irq: Wait>>(self, devices: Vec<P>, stop: &Stop) -> Result<Report, Failure> {
         let Self { name, wait } = self;
-        let Some(platform) = devices.into_iter().next() else { return Err(Failure::Usage("no device".into())) };
+        let Some(platform) = devices.into_iter().next() else {
+            return Err(Failure::Usage("no device".into()));
+        };
         let revision = platform.pci().read32(0x08) & 0xff;
         let probed = Probed::new(&*name, platform)?;
         let (device, chip) = (probed.igb.device(), probed.igb.chip());
         let (address, firmware, phy) = (probed.igb.address(), probed.igb.firmware(), probed.igb.phy());
         let mut nic = probed.open(1, 64)?;
-        let stop = Stop::listen();
-        wait_links(&mut [&mut nic], &stop, Some(wait), &mut Rates::new())?;
+        wait_links(&mut [&mut nic], stop, Some(wait), &mut Rates::new())?;
         let link = nic.control.link().map_err(|error| nic.fail(error))?;
         let interrupts = nic.control.interrupt_kind().map_or("none", InterruptKind::as_str);
 
@@ -50,7 +51,10 @@ impl Job for InfoJob {
         row("link", link.to_string());
         row("queues", format!("{} receive, {} transmit", chip.rx_queues(), chip.tx_queues()));
         row("address filters", chip.rar_entries().to_string());
-        row("interrupts", format!("{interrupts}, {} of {} vectors", nic.control.vectors(), chip.msix_vectors()));
+        row(
+            "interrupts",
+            format!("{interrupts}, {} of {} vectors", nic.control.vectors(), chip.msix_vectors()),
+        );
         let json = json!({
             "device": name,
             "chip": chip.name(),

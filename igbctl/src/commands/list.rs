@@ -24,12 +24,18 @@ pub(crate) fn list() -> Report {
     match igb_qtest::find::qemu() {
         Ok(qemu) => {
             let (major, minor) = qemu.version;
-            add("qemu:0".into(), "82576", true, format!("emulated by QEMU {major}.{minor}, {}", qemu.path.display()));
+            add(
+                "qemu:0".into(),
+                "82576",
+                true,
+                format!("emulated by QEMU {major}.{minor}, {}", qemu.path.display()),
+            );
         }
         Err(reason) => add("qemu:0".into(), "82576", false, reason.to_string()),
     }
     for function in functions(Path::new("/sys/bus/pci/devices")) {
-        let driver = function.driver.as_deref().map_or("no driver".into(), |driver| format!("driver {driver}"));
+        let driver =
+            function.driver.as_deref().map_or("no driver".into(), |driver| format!("driver {driver}"));
         let state = format!("{}, {driver}; vfio: is not built yet", function.device.name);
         add(format!("vfio:{}", function.address), function.device.chip.name(), false, state);
     }
@@ -72,9 +78,12 @@ mod tests {
     #[test]
     fn only_known_functions_are_listed() {
         let folder = tempfile::tempdir().unwrap();
-        for (address, vendor, device) in
-            [("0000:02:00.0", "0x8086\n", "0x1533\n"), ("0000:01:00.0", "0x8086\n", "0x10c9\n"), ("0000:00:1f.2", "0x8086\n", "0x2922\n"), ("0000:03:00.0", "0x1af4\n", "0x1533\n")]
-        {
+        for (address, vendor, device) in [
+            ("0000:02:00.0", "0x8086\n", "0x1533\n"),
+            ("0000:01:00.0", "0x8086\n", "0x10c9\n"),
+            ("0000:00:1f.2", "0x8086\n", "0x2922\n"),
+            ("0000:03:00.0", "0x1af4\n", "0x1533\n"),
+        ] {
             let path = folder.path().join(address);
             fs::create_dir(&path).unwrap();
             fs::write(path.join("vendor"), vendor).unwrap();

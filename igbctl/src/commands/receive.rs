@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::machine::{self, Job};
 use crate::nic::{BUDGET, Nic};
 use crate::output::Report;
+use crate::stop::Stop;
 use crate::table::{Table, count};
 use igb::{MacAddress, Platform, Wait};
 use std::fs::File;
@@ -52,18 +53,20 @@ struct ReceiveJob {
 }
 
 impl Job for ReceiveJob {
-    fn run<P: Platform<Irq: Wait>>(self, devices: Vec<P>) -> Result<Report, Failure> {
+    fn run<P: Platform<Irq: Wait>>(self, devices: Vec<P>, stop: &Stop) -> Result<Report, Failure> {
         let Self { options, purpose } = self;
         let mut file = match &purpose {
             Purpose::Write(path) => Some(CaptureFile::create(path, &options.device.to_string())?),
             _ => None,
         };
-        let mut run = Run::new(&options.limits)?;
+        let mut run = Run::new(&options.limits, stop)?;
         let names = named(&[&options.device], &[&options.source]);
         let mut nics = names
             .into_iter()
             .zip(devices)
-            .map(|(name, device)| Nic::open(name.to_string(), device, options.rings.queues, options.rings.ring))
+            .map(|(name, device)| {
+                Nic::open(name.to_string(), device, options.rings.queues, options.rings.ring)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         run.start(&mut nics.iter_mut().collect::<Vec<_>>())?;
         let mut nics = nics.into_iter();
@@ -79,7 +82,8 @@ impl Job for ReceiveJob {
                 Ok(moved) => u64::from(moved),
                 Err(failure) => break Err(failure),
             };
-            let watched: Vec<_> = core::iter::once(&nic).chain(source.as_ref().map(|source| &source.nic)).collect();
+            let watched: Vec<_> =
+                core::iter::once(&nic).chain(source.as_ref().map(|source| &source.nic)).collect();
             if let Err(failure) = run.tick(&watched, || nic.totals()) {
                 break Err(failure);
             }
@@ -95,7 +99,10 @@ impl Job for ReceiveJob {
             result = result.and(file.finish());
         }
         if let Purpose::Count { all } = purpose {
-            report.text = hardware(&summaries.iter().map(|nic| (nic.name.as_str(), nic.hardware)).collect::<Vec<_>>(), all);
+            report.text = hardware(
+                &summaries.iter().map(|nic| (nic.name.as_str(), nic.hardware)).collect::<Vec<_>>(),
+                all,
+            );
         } else if matches!(&purpose, Purpose::Write(path) if is_standard_output(path)) {
             report.text.clear(); // the file is there
         }
@@ -133,10 +140,13 @@ fn turn<P: Platform<Irq: Wait>>(
 /// All counters of the hardware, those that are not zero.
 fn hardware(nics: &[(&str, Option<igb::Statistics>)], all: bool) -> String {
     let mut table = Table::new(core::iter::once("counter").chain(nics.iter().map(|nic| nic.0)));
-    let columns: Vec<Vec<(&str, u64)>> =
-        nics.iter().map(|nic| nic.1.map(|statistics| statistics.iter().collect()).unwrap_or_default()).collect();
+    let columns: Vec<Vec<(&str, u64)>> = nics
+        .iter()
+        .map(|nic| nic.1.map(|statistics| statistics.iter().collect()).unwrap_or_default())
+        .collect();
     for (at, (name, _)) in columns.first().into_iter().flatten().enumerate() {
-        let values: Vec<_> = columns.iter().map(|column| column.get(at).map_or(0, |counter| counter.1)).collect();
+        let values: Vec<_> =
+            columns.iter().map(|column| column.get(at).map_or(0, |counter| counter.1)).collect();
         if all || values.iter().any(|value| *value > 0) {
             table.row(core::iter::once((*name).to_owned()).chain(values.into_iter().map(count)));
         }

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::machine::{self, Job};
 use crate::nic::Probed;
 use crate::output::Report;
+use crate::stop::Stop;
 use crate::table::Table;
 use igb::{Chip, PciConfig, Platform, Wait};
 use igb_regs::meta::{FieldInfo, REGISTERS, RegisterInfo, by_name, lookup};
@@ -17,10 +18,15 @@ pub(crate) fn regs(options: Regs) -> Result<Report, Failure> {
     if let Some(RegsCommand::Decode { chip, register, value }) = options.look_up {
         return decode(chip, &register, value);
     }
-    let Some(device) = options.device.clone() else { return Err(Failure::Usage("regs needs a device".into())) };
+    let Some(device) = options.device.clone() else {
+        return Err(Failure::Usage("regs needs a device".into()));
+    };
     for name in &options.names {
         if !REGISTERS.iter().any(|register| is_named(register, name)) {
-            return Err(Failure::Usage(format!("no register and no group is called {name:?}; the groups are {}", groups())));
+            return Err(Failure::Usage(format!(
+                "no register and no group is called {name:?}; the groups are {}",
+                groups()
+            )));
         }
     }
     machine::run(&[&device], 1, 64, RegsJob { name: device.to_string(), options })
@@ -42,9 +48,11 @@ struct RegsJob {
 }
 
 impl Job for RegsJob {
-    fn run<P: Platform<Irq: Wait>>(self, devices: Vec<P>) -> Result<Report, Failure> {
+    fn run<P: Platform<Irq: Wait>>(self, devices: Vec<P>, _: &Stop) -> Result<Report, Failure> {
         let Self { name, options } = self;
-        let Some(platform) = devices.into_iter().next() else { return Err(Failure::Usage("no device".into())) };
+        let Some(platform) = devices.into_iter().next() else {
+            return Err(Failure::Usage("no device".into()));
+        };
         let fail = |error: igb::Error| Failure::driver(&name, error);
         if options.open {
             let nic = Probed::new(&*name, platform)?.open(1, 64)?;
@@ -89,7 +97,9 @@ fn dump(name: &str, options: &Regs, chip: Chip, bus: &impl Bus) -> Report {
         }
         // Equal neighbours of an array are one line.
         for run in values.chunk_by(|a, b| a.2 == b.2 && a.0 + 1 == b.0) {
-            let (Some((first, offset, value)), Some((last, ..))) = (run.first(), run.last()) else { continue };
+            let (Some((first, offset, value)), Some((last, ..))) = (run.first(), run.last()) else {
+                continue;
+            };
             let title = match (register.is_array, first == last) {
                 (false, _) => register.name.to_owned(),
                 (true, true) => format!("{}[{first}]", register.name),
@@ -114,7 +124,8 @@ fn dump(name: &str, options: &Regs, chip: Chip, bus: &impl Bus) -> Report {
         }));
     }
     if !unread.is_empty() {
-        let _ = writeln!(text, "\nnot read, since a read changes them or says nothing\n  {}", unread.join(" "));
+        let _ =
+            writeln!(text, "\nnot read, since a read changes them or says nothing\n  {}", unread.join(" "));
     }
     let json = json!({ "device": name, "chip": chip.name(), "registers": registers, "unread": unread });
     Report::new(text, json)
@@ -156,7 +167,8 @@ fn find(chip: Chip, text: &str) -> Result<(&'static RegisterInfo, u16, u32), Str
     let lacks = |name: &str| format!("the {chip} has no {name}");
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         let offset = parse_number(text)?;
-        let (register, index) = lookup(chip, offset).ok_or_else(|| lacks(&format!("register at {offset:#x}")))?;
+        let (register, index) =
+            lookup(chip, offset).ok_or_else(|| lacks(&format!("register at {offset:#x}")))?;
         return Ok((register, index, offset));
     }
     let (name, index) = match text.strip_suffix(']').and_then(|text| text.split_once('[')) {
@@ -172,8 +184,10 @@ fn find(chip: Chip, text: &str) -> Result<(&'static RegisterInfo, u16, u32), Str
 /// `regs decode`.
 fn decode(chip: Chip, text: &str, value: Option<u32>) -> Result<Report, Failure> {
     let (register, index, offset) = find(chip, text).map_err(Failure::Usage)?;
-    let name = if register.is_array { format!("{}[{index}]", register.name) } else { register.name.to_owned() };
-    let mut out = format!("{name} at {offset:#07x} of the {chip} ({}): {}\n", register.access.as_str(), register.doc);
+    let name =
+        if register.is_array { format!("{}[{index}]", register.name) } else { register.name.to_owned() };
+    let mut out =
+        format!("{name} at {offset:#07x} of the {chip} ({}): {}\n", register.access.as_str(), register.doc);
     let reset = register.place(chip).and_then(|place| place.reset);
     if let Some(reset) = reset {
         let _ = writeln!(out, "after reset {reset:#010x}");
@@ -181,7 +195,8 @@ fn decode(chip: Chip, text: &str, value: Option<u32>) -> Result<Report, Failure>
     let _ = writeln!(out, "source {}", register.source);
     let word = value.or(reset).unwrap_or(0);
     if let Some(value) = value {
-        let _ = writeln!(out, "\n{}", format!("{value:#010x}  {}", Decoded::new(chip, offset, value)).trim_end());
+        let _ =
+            writeln!(out, "\n{}", format!("{value:#010x}  {}", Decoded::new(chip, offset, value)).trim_end());
     }
     let table = fields(register, chip, word);
     if !table.is_empty() {
@@ -209,7 +224,8 @@ mod tests {
 
     #[test]
     fn registers_are_found_by_offset_and_by_name() {
-        let found = |text| find(Chip::I82576, text).map(|(register, index, offset)| (register.name, index, offset));
+        let found =
+            |text| find(Chip::I82576, text).map(|(register, index, offset)| (register.name, index, offset));
         assert_eq!(found("0x8"), Ok(("STATUS", 0, 8)));
         assert_eq!(found("status"), Ok(("STATUS", 0, 8)));
         assert_eq!(found("RDT[4]"), Ok(("RDT", 4, 0xC118)));

@@ -31,10 +31,17 @@ pub(crate) struct Run {
 
 impl Run {
     /// Listens for signals; time runs from [`start`](Self::start).
-    pub(crate) fn new(limits: &Limits) -> Result<Self, Failure> {
+    pub(crate) fn new(limits: &Limits, stop: &Stop) -> Result<Self, Failure> {
         let limit = limits.seconds.map(seconds).transpose()?;
         let now = Instant::now();
-        Ok(Self { stop: Stop::listen(), rates: Rates::new(), started: now, limit, count: limits.count, looked: now })
+        Ok(Self {
+            stop: stop.clone(),
+            rates: Rates::new(),
+            started: now,
+            limit,
+            count: limits.count,
+            looked: now,
+        })
     }
 
     /// Waits for the links, and starts the clock.
@@ -72,7 +79,8 @@ impl Run {
         self.rates.clear();
         let elapsed = self.started.elapsed().as_secs_f64();
         let devices: Vec<_> = nics.iter().map(Summary::to_json).collect();
-        Report::new(table(nics), json!({ "seconds": elapsed, "devices": Value::Array(devices) })).failing(self.stop.failure())
+        Report::new(table(nics), json!({ "seconds": elapsed, "devices": Value::Array(devices) }))
+            .failing(self.stop.failure())
     }
 }
 
@@ -95,16 +103,19 @@ impl<P: Platform<Irq: Wait>> Source<P> {
         Self { nic, generator, batch: frames.batch }
     }
 
-    /// Sends one batch, of at most `most` frames.
+    /// Sends one batch from each queue, at most `most` frames.
     pub(crate) fn step(&mut self, most: u32) -> Result<u32, Failure> {
         let generator = &mut self.generator;
-        self.nic.send(self.batch.min(most), |buffer| generator.fill(buffer))
+        self.nic.send(self.batch, most, |buffer| generator.fill(buffer))
     }
 
     /// Waits until the hardware has sent everything; `meanwhile` keeps the other end going and says whether it moved.
-    pub(crate) fn drain(&mut self, mut meanwhile: impl FnMut() -> Result<bool, Failure>) -> Result<(), Failure> {
+    pub(crate) fn drain(
+        &mut self,
+        mut meanwhile: impl FnMut() -> Result<bool, Failure>,
+    ) -> Result<(), Failure> {
         let (started, mut quiet) = (Instant::now(), 0);
-        while started.elapsed() < DRAIN && quiet < 5 {
+        while started.elapsed() < DRAIN && quiet < 50 {
             let moved = meanwhile()? || self.nic.pending()? > 0;
             quiet = if moved { 0 } else { quiet + 1 };
             if !moved {
@@ -126,6 +137,9 @@ impl<P: Platform<Irq: Wait>> Sink<P> {
 }
 
 /// The devices of a command: those it works on, then its helpers.
-pub(crate) fn named<'a>(devices: &[&'a DeviceName], helpers: &[&'a Option<DeviceName>]) -> Vec<&'a DeviceName> {
+pub(crate) fn named<'a>(
+    devices: &[&'a DeviceName],
+    helpers: &[&'a Option<DeviceName>],
+) -> Vec<&'a DeviceName> {
     devices.iter().copied().chain(helpers.iter().filter_map(|helper| helper.as_ref())).collect()
 }

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::machine::{self, Job};
 use crate::nic::Nic;
 use crate::output::Report;
+use crate::stop::Stop;
 use igb::{Platform, Wait};
 
 /// `txgen`.
@@ -18,14 +19,16 @@ pub(crate) fn txgen(options: Txgen) -> Result<Report, Failure> {
 struct TxgenJob(Txgen);
 
 impl Job for TxgenJob {
-    fn run<P: Platform<Irq: Wait>>(self, devices: Vec<P>) -> Result<Report, Failure> {
+    fn run<P: Platform<Irq: Wait>>(self, devices: Vec<P>, stop: &Stop) -> Result<Report, Failure> {
         let options = self.0;
-        let mut run = Run::new(&options.limits)?;
+        let mut run = Run::new(&options.limits, stop)?;
         let names = named(&[&options.device], &[&options.sink]);
         let mut nics = names
             .into_iter()
             .zip(devices)
-            .map(|(name, device)| Nic::open(name.to_string(), device, options.rings.queues, options.rings.ring))
+            .map(|(name, device)| {
+                Nic::open(name.to_string(), device, options.rings.queues, options.rings.ring)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         run.start(&mut nics.iter_mut().collect::<Vec<_>>())?;
         let mut nics = nics.into_iter();
@@ -56,7 +59,8 @@ fn send<P: Platform<Irq: Wait>>(
             std::thread::sleep(NAP / 10);
         }
         frames += u64::from(sent);
-        let watched: Vec<_> = core::iter::once(&source.nic).chain(sink.as_ref().map(|sink| &sink.0)).collect();
+        let watched: Vec<_> =
+            core::iter::once(&source.nic).chain(sink.as_ref().map(|sink| &sink.0)).collect();
         run.tick(&watched, || source.nic.totals())?;
     }
     source.drain(|| sink.as_mut().map_or(Ok(false), Sink::step))

@@ -1,0 +1,113 @@
+//! Each thing that can be wrong from outside has a message and an exit status of its own.
+
+mod run;
+
+use igbctl::capture::SAMPLE;
+use run::{command, finish, igbctl, pcap};
+
+#[test]
+fn names_that_mean_nothing() {
+    for (arguments, words) in [
+        (&["info", "eth0"][..], "a device is sim:[CHIP][/PORT], qemu:[PORT] or vfio:ADDRESS"),
+        (
+            &["info", "sim:i225"],
+            "there is no chip called \"i225\": there are 82575, 82576, 82580, i350, i354, i210, i211",
+        ),
+        (&["info", "sim:/99"], "\"99\" is no port: ports are 0 to 15"),
+        (&["info", "vfio:01:00.0"], "\"01:00.0\" is no PCI address like 0000:01:00.0"),
+        (&["fwd", "sim:", "qemu:1"], "sim:/0 and qemu:0 are not on one machine"),
+        (&["fwd", "sim:", "sim:i210/0"], "are one port"),
+        (&["regs", "sim:", "NOSUCH"], "no register and no group is called \"NOSUCH\""),
+        (&["regs", "decode", "i211", "RDT[2]"], "the i211 has no RDT[2]"),
+        (&["regs", "decode", "i211", "STATUS", "0xg"], "no 32-bit number"),
+        (&["rxdrop", "sim:", "--seconds", "-1"], "unexpected argument"),
+        (&["rxdrop", "sim:", "--seconds", "nan"], "NaN is no number of seconds"),
+        (&["txgen", "sim:", "--to", "nobody"], "no address like"),
+        (&["txgen", "sim:", "--size", "59"], "59 is not in 60..=1514"),
+        (&["demo", "--qemu", "--chip", "i210"], "cannot be used with"),
+        (&[], "Usage"),
+    ] {
+        let said = igbctl(arguments);
+        let words = words.replace("qemu:0 are", "qemu:1 are");
+        assert!(said.err.contains(&words), "{arguments:?}: {}", said.err);
+        assert_eq!(said.status, Some(2), "{arguments:?}");
+        assert_eq!(said.out, "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn what_the_driver_refuses() {
+    for (arguments, words) in [
+        (&["demo", "--chip", "i211", "--queues", "3"][..], "3 queues asked for; the i211 has 1 to 2"),
+        (&["demo", "--ring", "100"], "NIC A: "),
+    ] {
+        let said = igbctl(arguments);
+        assert!(said.err.contains(words), "{arguments:?}: {}", said.err);
+        assert_eq!(said.status, Some(1), "{arguments:?}");
+    }
+}
+
+#[test]
+fn no_vfio_yet() {
+    let said = igbctl(&["info", "vfio:0000:01:00.0", "--json"]);
+    assert_eq!(said.status, Some(4));
+    insta::assert_snapshot!("vfio", format!("{}---\n{}", said.out, said.err));
+}
+
+#[test]
+fn no_qemu() {
+    for arguments in [&["info", "qemu:"][..], &["demo", "--qemu"]] {
+        let said = finish(command(arguments).env("IGB_QEMU", "/nonexistent"));
+        assert!(said.err.contains("run `cargo xtask qemu`"), "{}", said.err);
+        assert_eq!((said.status, said.out.as_str()), (Some(4), ""));
+    }
+    let said = finish(command(&["list", "--json"]).env("IGB_QEMU", "/nonexistent"));
+    let list: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let qemu =
+        list["devices"].as_array().unwrap().iter().find(|device| device["device"] == "qemu:0").unwrap();
+    assert_eq!((said.status, &qemu["available"]), (Some(0), &false.into()));
+}
+
+#[test]
+fn capture_files_that_cannot_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad");
+    let run = |content: &[u8]| {
+        std::fs::write(&file, content).unwrap();
+        igbctl(&["demo", file.to_str().unwrap()])
+    };
+    let mut raw = SAMPLE.to_vec();
+    let interface = u32::from_le_bytes([SAMPLE[4], SAMPLE[5], SAMPLE[6], SAMPLE[7]]) as usize;
+    raw[interface + 8] = 101;
+    for (content, words) in [
+        (&SAMPLE[..SAMPLE.len() - 1], "the file ends within the block at offset"),
+        (&SAMPLE[..20], "the file ends within the section header at offset 0"),
+        (&raw, "is of link type 101, not of Ethernet (1)"),
+        (b"not a capture", "this is neither a pcap nor a pcapng file: it begins with 0x20746f6e"),
+        (b"", "this is no capture file: it has 0 bytes"),
+    ] {
+        let said = run(content);
+        assert!(said.err.contains(words), "{words}: {}", said.err);
+        assert!(said.err.contains(file.to_str().unwrap()), "{}", said.err);
+        assert_eq!((said.status, said.out.as_str()), (Some(5), ""), "{words}");
+    }
+    let said = igbctl(&["demo", "/nonexistent.pcapng"]);
+    assert!(said.err.starts_with("igbctl: /nonexistent.pcapng: "), "{}", said.err);
+    assert_eq!(said.status, Some(1));
+}
+
+#[test]
+fn a_capture_without_a_frame_that_fits() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jumbo.pcap");
+    pcap(&file, &[(vec![1; 4000], 4000), (vec![1; 100], 1500), (vec![1; 10], 10)]);
+    let said = igbctl(&["demo", file.to_str().unwrap()]);
+    assert_eq!(said.status, Some(1));
+    assert!(
+        said.err.contains(
+            "no frame in it can be sent (1 above the MTU of 1500, 1 cut by the capture, 1 without a header)"
+        ),
+        "{}",
+        said.err
+    );
+}
