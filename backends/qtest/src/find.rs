@@ -24,7 +24,7 @@ pub struct Qemu {
 }
 
 /// Why there is no QEMU to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoQemu {
     /// None anywhere.
@@ -45,6 +45,13 @@ pub enum NoQemu {
         "this {PROGRAM} was built without the igb device: run `cargo xtask qemu`, or install QEMU {OLDEST} or newer with it"
     )]
     NoIgb,
+}
+
+/// The same text: a test that unwraps this tells what to do as well.
+impl core::fmt::Debug for NoQemu {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        core::fmt::Display::fmt(self, f)
+    }
 }
 
 /// The folder where this project keeps what it fetched for this user. `None` without `XDG_CACHE_HOME` and `HOME`.
