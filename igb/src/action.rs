@@ -115,7 +115,9 @@ impl<C, F: FnMut(&mut dyn Iterator<Item = C>), const N: usize> Port<C> for Outbo
         Ok(())
     }
     fn flush(&mut self) {
-        let Some(gathered) = self.frames.get_mut(..self.count).filter(|gathered| !gathered.is_empty()) else { return };
+        let Some(gathered) = self.frames.get_mut(..self.count).filter(|gathered| !gathered.is_empty()) else {
+            return;
+        };
         (self.drain)(&mut gathered.iter_mut().filter_map(Option::take));
         gathered.fill_with(|| None);
         self.count = 0;

@@ -268,7 +268,10 @@ impl<P: Platform> Controller<P> {
         })
     }
 
-    fn change(&self, change: impl FnOnce(&Mac<P::Bus>, &mut Control) -> Result<(), Error>) -> Result<(), Error> {
+    fn change(
+        &self,
+        change: impl FnOnce(&Mac<P::Bus>, &mut Control) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut control = self.shared.control();
         self.shared.check()?;
         change(&self.shared.mac, &mut control)?;
@@ -290,13 +293,13 @@ impl<P: Platform> Controller<P> {
         self.shared.reset(&mut control)
     }
 
-    /// Handles an interrupt of a vector that carries more than one queue: reads the causes, which also takes the level
-    /// interrupt back. Says whether the link may have changed.
+    /// Handles an interrupt of the vector that carries link changes: reads the causes, which also takes a level
+    /// interrupt back. Says whether the link may have changed since the last call, whoever read it.
     ///
     /// # Errors
     /// [`Error::DeviceGone`].
     pub fn on_interrupt(&self) -> Result<bool, Error> {
-        Ok(self.shared.take_causes()?.link_changed)
+        self.shared.link_may_have_changed()
     }
 
     /// Waits for an interrupt on the vector of link changes. `true` if the link may have changed.
@@ -317,15 +320,5 @@ impl<P: Platform> Controller<P> {
     pub fn close(&self) {
         let _control = self.shared.control();
         self.shared.close();
-    }
-}
-
-impl<P: Platform> Shared<P> {
-    /// After a wait: one vector for everything has to be read before it can come again.
-    pub(crate) fn acknowledge(&self) -> Result<(), Error> {
-        match self.kind {
-            Some(InterruptKind::Msi | InterruptKind::Intx) => self.take_causes().map(|_| ()),
-            _ => Ok(()),
-        }
     }
 }

@@ -27,7 +27,9 @@ pub enum Error {
         chip: &'static str,
     },
     /// A queue's owner did not poll it while a reset waited, so the reset did not take place and the device runs on.
-    #[error("queue {queue} ({side}) was not polled for {millis} ms, so there was no reset: poll it, close it or drop it")]
+    #[error(
+        "queue {queue} ({side}) was not polled for {millis} ms, so there was no reset: poll it, close it or drop it"
+    )]
     NotParked {
         /// The queue.
         queue: u16,
@@ -40,7 +42,9 @@ pub enum Error {
     #[error("the device was reset: finish this queue together with its sending part")]
     RestartNeeded,
     /// Buffers are too small for the largest frame: there is one buffer a frame.
-    #[error("buffers of {buffer} bytes do not hold frames of {frame}: use larger chunks or a smaller max_frame")]
+    #[error(
+        "buffers of {buffer} bytes do not hold frames of {frame}: use larger chunks or a smaller max_frame"
+    )]
     BufferTooSmall {
         /// Bytes that the device may write into a buffer.
         buffer: u16,
@@ -48,7 +52,9 @@ pub enum Error {
         frame: u16,
     },
     /// No interrupt of the kinds that the configuration allows can be had here.
-    #[error("this platform gives none of the interrupts that the configuration asks for; an empty list means polling")]
+    #[error(
+        "this platform gives none of the interrupts that the configuration asks for; an empty list means polling"
+    )]
     NoInterrupts,
     /// COMMAND does not accept bus mastering.
     #[error("the PCI function does not accept bus mastering (COMMAND bit 2)")]

@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn walks_to_the_table() {
-        let pci = config(&[(4, 1 << 20), (0x34, 0x40), (0x40, 0x5001), (0x50, 0x0080_7005), (0x70, 0x8009_a011)]);
+        let pci =
+            config(&[(4, 1 << 20), (0x34, 0x40), (0x40, 0x5001), (0x50, 0x0080_7005), (0x70, 0x8009_a011)]);
         assert_eq!(msix_table_len(&pci), Some(10));
     }
 

@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use igb_hal::{Firmware, Mac, MacAddress, MacConfig, Mode, PhyInfo, Routing, Statistics};
 use igb_regs::{Chip, Device};
-use igb_ring::{Local, Memory, Pool, HEADROOM};
+use igb_ring::{HEADROOM, Local, Memory, Pool};
 
 /// A device that was identified and reset, and moves no frames yet.
 ///
@@ -23,7 +23,10 @@ pub struct Igb<P: Platform> {
 
 impl<P: Platform> core::fmt::Debug for Igb<P> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Igb").field("chip", &self.chip()).field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Igb")
+            .field("chip", &self.chip())
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -41,6 +44,7 @@ impl<P: Platform> Igb<P> {
         let mac = Mac::new(platform.bus(), device);
         mac.check()?;
         let mut delay = platform.delay();
+        mac.recover_locks(&mut delay)?;
         mac.reset(&mut delay)?;
         let nvm = mac.nvm();
         if nvm.is_present()
@@ -154,7 +158,11 @@ impl<P: Platform> Igb<P> {
     fn check_count(&self, queues: Queues) -> Result<(), Error> {
         let (asked, chip) = (queues.count, self.chip());
         let has = chip.rx_queues().min(chip.tx_queues()) as u16;
-        if asked == 0 || asked > has { Err(Error::QueueCount { asked, has, chip: chip.name() }) } else { Ok(()) }
+        if asked == 0 || asked > has {
+            Err(Error::QueueCount { asked, has, chip: chip.name() })
+        } else {
+            Ok(())
+        }
     }
 
     /// Tries the kinds in order. MSI-X gets a vector for each queue and one for the rest, as far as the chip, its

@@ -87,10 +87,15 @@ impl<P: Platform> Drop for Seat<P> {
 impl<P: Platform, M: Memory> RxQueue<P, M> {
     fn new(shared: &Arc<Shared<P>>, index: u16, memory: M) -> Result<Self, Error> {
         let quarantine = &shared.quarantine;
-        let ring =
-            RxRing::with_quarantine(shared.platform.dma(), shared.queues.rx, memory.buffer_size(), quarantine)?;
+        let ring = RxRing::with_quarantine(
+            shared.platform.dma(),
+            shared.queues.rx,
+            memory.buffer_size(),
+            quarantine,
+        )?;
         let bell = shared.mac.rx_tail(index.into());
-        let mut queue = Self { ring, bell, memory, done: 0, lost: 0, seat: Seat::new(shared, index, Side::Rx) };
+        let mut queue =
+            Self { ring, bell, memory, done: 0, lost: 0, seat: Seat::new(shared, index, Side::Rx) };
         queue.start()?;
         Ok(queue)
     }
@@ -424,7 +429,11 @@ impl<P: Platform, M: Memory> Queue<P, M> {
     /// # Errors
     /// As [`RxQueue::poll`].
     #[inline]
-    pub fn send_batch(&mut self, budget: u32, mut next: impl FnMut(&mut M) -> Option<M::Buf>) -> Result<u32, Error> {
+    pub fn send_batch(
+        &mut self,
+        budget: u32,
+        mut next: impl FnMut(&mut M) -> Option<M::Buf>,
+    ) -> Result<u32, Error> {
         self.clean()?;
         let memory = &mut self.rx.memory;
         Ok(self.tx.send_batch(budget, || next(memory)))
@@ -475,13 +484,18 @@ impl<P: Platform, M: Memory> Queue<P, M> {
         }
         self.arm();
         irq.wait(limit);
-        self.rx.seat.shared.acknowledge()?;
+        self.rx.seat.shared.acknowledge(self.index())?;
         self.poll(budget, each)
     }
 
     /// What this queue counted.
     pub fn stats(&self) -> QueueStats {
-        QueueStats { received: self.rx.received(), rx: self.rx.stats(), lost: self.rx.lost, sent: self.tx.sent }
+        QueueStats {
+            received: self.rx.received(),
+            rx: self.rx.stats(),
+            lost: self.rx.lost,
+            sent: self.tx.sent,
+        }
     }
 
     /// Disables both hardware queues and takes every buffer home.
@@ -498,24 +512,36 @@ impl<P: Platform, M: Memory> Queue<P, M> {
 
 impl<P: Platform, M: Memory> core::fmt::Debug for Queue<P, M> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Queue").field("index", &self.index()).field("stats", &self.stats()).finish_non_exhaustive()
+        f.debug_struct("Queue")
+            .field("index", &self.index())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
     }
 }
 
 impl<P: Platform, M: Memory> core::fmt::Debug for RxQueue<P, M> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("RxQueue").field("index", &self.seat.index).field("stats", &self.stats()).finish_non_exhaustive()
+        f.debug_struct("RxQueue")
+            .field("index", &self.seat.index)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
     }
 }
 
 impl<P: Platform, C: Chunk> core::fmt::Debug for TxQueue<P, C> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("TxQueue").field("index", &self.index).field("sent", &self.sent).finish_non_exhaustive()
+        f.debug_struct("TxQueue")
+            .field("index", &self.index)
+            .field("sent", &self.sent)
+            .finish_non_exhaustive()
     }
 }
 
 impl<P: Platform, C: Chunk> core::fmt::Debug for TxFinish<P, C> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("TxFinish").field("index", &self.index()).field("pending", &self.pending()).finish_non_exhaustive()
+        f.debug_struct("TxFinish")
+            .field("index", &self.index())
+            .field("pending", &self.pending())
+            .finish_non_exhaustive()
     }
 }

@@ -11,10 +11,10 @@
 use crate::config::{Config, Queues};
 use crate::{Clock, Error, InterruptKind, Platform, Side};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::*};
 use core::time::Duration;
 use embedded_hal::delay::DelayNs;
-use igb_hal::{Causes, Link, Mac, MacAddress, Mode, Routing, RssConfig, Statistics};
+use igb_hal::{Link, Mac, MacAddress, Mode, Routing, RssConfig, Statistics};
 use igb_ring::Quarantine;
 
 const RUNNING: u8 = 0;
@@ -36,6 +36,8 @@ pub(crate) struct Shared<P: Platform> {
     pub(crate) drop_when_empty: bool,
     members: AtomicU32,
     parked: [AtomicU32; MEMBERS],
+    /// A link change that was read together with other causes, and that nobody has been told of.
+    link_changed: AtomicBool,
     control: spin::Mutex<Control>,
     pub(crate) platform: P,
 }
@@ -101,10 +103,14 @@ impl<P: Platform> Shared<P> {
         queues: Queues,
         statistics: Statistics,
     ) -> Self {
-        let phase = Phase { word: AtomicU32::new(0), generation: AtomicU32::new(0), state: AtomicU8::new(RUNNING) };
+        let phase =
+            Phase { word: AtomicU32::new(0), generation: AtomicU32::new(0), state: AtomicU8::new(RUNNING) };
         let interval_micros = u16::try_from(config.interrupt_interval.as_micros()).unwrap_or(u16::MAX);
         let drop_when_empty = config.drop_when_empty && queues.count > 1;
-        let filters = Filters { rss: (queues.count > 1).then(|| RssConfig::spread(queues.count)), ..Filters::default() };
+        let filters = Filters {
+            rss: (queues.count > 1).then(|| RssConfig::spread(queues.count)),
+            ..Filters::default()
+        };
         let control =
             Control { config, address, statistics, link: None, filters, transmit_heads: [(0, 0); 16] };
         Self {
@@ -118,6 +124,7 @@ impl<P: Platform> Shared<P> {
             drop_when_empty,
             members: AtomicU32::new(0),
             parked: [const { AtomicU32::new(0) }; MEMBERS],
+            link_changed: AtomicBool::new(false),
             control: spin::Mutex::new(control),
             platform,
         }
@@ -274,14 +281,30 @@ impl<P: Platform> Shared<P> {
         self.mac.enable_other(&routing);
     }
 
-    /// Reads the causes of the vector that carries more than queues. `DeviceGone` is remembered for the queues.
-    pub(crate) fn take_causes(&self) -> Result<Causes, Error> {
+    /// Reads the causes that are no queue's. `DeviceGone` is remembered for the queues, a link change for the
+    /// controller.
+    pub(crate) fn take_causes(&self) -> Result<(), Error> {
         let causes = self.mac.take_causes(&self.routing);
         if causes.gone {
             self.lost();
             return Err(Error::DeviceGone);
         }
-        Ok(causes)
+        if causes.link_changed {
+            self.link_changed.store(true, Release);
+        }
+        Ok(())
+    }
+
+    /// Whether the link may have changed since the last call.
+    pub(crate) fn link_may_have_changed(&self) -> Result<bool, Error> {
+        self.take_causes()?;
+        Ok(self.link_changed.swap(false, AcqRel))
+    }
+
+    /// After a wait of queue `index`: a vector that carries other causes too has to be read before it comes again.
+    pub(crate) fn acknowledge(&self, index: u16) -> Result<(), Error> {
+        let alone = self.routing.vector_of_queue(index) != self.routing.vector_other();
+        if self.kind.is_none() || alone { Ok(()) } else { self.take_causes() }
     }
 
     /// Notes that the device is gone: every queue's next poll says so.

@@ -10,7 +10,10 @@ use core::time::Duration;
 use embedded_hal::delay::DelayNs;
 use igb::regs::{Bus, Fault};
 use igb::ring::{Dma, Domain, Region};
-use igb::{Action, Clock, Controller, InterruptKind, Local, Memory, PciConfig, Platform, Queue, RxQueue, TxFinish, TxQueue, Wait};
+use igb::{
+    Action, Clock, Controller, InterruptKind, Local, Memory, PciConfig, Platform, Queue, RxQueue, TxFinish,
+    TxQueue, Wait,
+};
 
 /// User space: one container of IOVAs for several devices, a mapped BAR, eventfds.
 mod vfio {
@@ -35,7 +38,11 @@ mod vfio {
     impl ContainerDma {
         fn map_into_iommu(&self, _cpu: NonNull<u8>, len: usize) -> Option<u64> {
             let mut next = self.0.next.lock().ok()?;
-            let (_, last) = *self.0.ranges.iter().find(|(first, last)| *first <= *next && *next + len as u64 - 1 <= *last)?;
+            let (_, last) = *self
+                .0
+                .ranges
+                .iter()
+                .find(|(first, last)| *first <= *next && *next + len as u64 - 1 <= *last)?;
             let iova = *next;
             *next = (iova + len as u64).min(last);
             Some(iova)
@@ -276,7 +283,12 @@ mod kernel {
     impl<P: Platform, M: Memory> Pair<P, M> {
         pub(super) fn new(control: Controller<P>, queue: Queue<P, M>) -> Self {
             let (rx, tx, finish) = queue.split();
-            Self { control, tx: UnsafeCell::new(tx), napi: UnsafeCell::new((rx, finish)), tx_stopped: AtomicBool::new(false) }
+            Self {
+                control,
+                tx: UnsafeCell::new(tx),
+                napi: UnsafeCell::new((rx, finish)),
+                tx_stopped: AtomicBool::new(false),
+            }
         }
 
         /// ndo_start_xmit, on any CPU, under the queue's lock.

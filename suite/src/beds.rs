@@ -106,8 +106,12 @@ impl Bed for Simulated {
         self.world.arena().allocated()
     }
     fn objections(&self) -> Vec<String> {
-        let mut all: Vec<_> =
-            self.world.violations().into_iter().map(|(device, violation)| format!("{device}: {violation}")).collect();
+        let mut all: Vec<_> = self
+            .world
+            .violations()
+            .into_iter()
+            .map(|(device, violation)| format!("{device}: {violation}"))
+            .collect();
         for device in &self.devices {
             if device.dma_faults() > 0 {
                 all.push(format!("{}: {} DMA faults", device.index(), device.dma_faults()));
@@ -175,7 +179,10 @@ impl Bed for Qemu {
         self.wires[port].lock().expect("no test panics with the wire in its hands").send(frame)
     }
     fn receive(&self, port: usize) -> Option<Vec<u8>> {
-        self.wires[port].lock().expect("no test panics with the wire in its hands").recv(Duration::from_millis(20))
+        self.wires[port]
+            .lock()
+            .expect("no test panics with the wire in its hands")
+            .recv(Duration::from_millis(20))
     }
     fn tick(&self) {
         std::thread::sleep(Duration::from_micros(200));

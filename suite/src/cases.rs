@@ -57,7 +57,12 @@ fn collect<P: igb::Platform>(bed: &impl Bed, queue: &mut Queue<P, Local>, want: 
 }
 
 /// Sends frames by batches, as room comes.
-fn send_all<P: igb::Platform>(bed: &impl Bed, queue: &mut Queue<P, Local>, frames: &[Vec<u8>], mut between: impl FnMut()) {
+fn send_all<P: igb::Platform>(
+    bed: &impl Bed,
+    queue: &mut Queue<P, Local>,
+    frames: &[Vec<u8>],
+    mut between: impl FnMut(),
+) {
     use igb::Memory;
     let mut next = frames.iter().peekable();
     for _ in 0..PATIENCE {

@@ -25,7 +25,10 @@ fn another_device() {
 #[test]
 fn a_virtual_function() {
     for id in [0x10ca, 0x1520] {
-        assert_eq!(refused(DeviceSpec::new(Chip::I82576).device_id(id)), Error::Hal(Hal::VirtualFunction { id }));
+        assert_eq!(
+            refused(DeviceSpec::new(Chip::I82576).device_id(id)),
+            Error::Hal(Hal::VirtualFunction { id })
+        );
     }
 }
 
@@ -51,7 +54,8 @@ fn an_address_that_no_station_can_have() {
         let world = World::new();
         let device = world.attach(DeviceSpec::new(Chip::I210).mac(address));
         let own = MacAddress([0x02, 0, 0, 0, 0, 9]);
-        let nic = Igb::probe(device.platform(), Config::default().address(own)).expect("takes the user's address");
+        let nic =
+            Igb::probe(device.platform(), Config::default().address(own)).expect("takes the user's address");
         assert_eq!(nic.address(), own);
     }
 }
@@ -67,7 +71,8 @@ fn waits_that_run_out_name_their_register() {
         let world = World::new();
         let device = world.add(Chip::I350);
         device.inject(fault);
-        let result = Igb::probe(device.platform(), Config::default()).and_then(|nic| nic.open(Queues::combined(1)));
+        let result =
+            Igb::probe(device.platform(), Config::default()).and_then(|nic| nic.open(Queues::combined(1)));
         match result {
             Err(error) => assert!(error.to_string().contains(says), "{fault:?}: {error}"),
             // A queue that never stops shows when it is stopped.

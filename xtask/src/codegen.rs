@@ -30,7 +30,9 @@ pub(crate) fn run(check: bool) -> Result<()> {
         eprintln!("{one}");
     }
     if check && !stale.is_empty() {
-        return Err(Error::Failed("generated files are not what specs/ gives; run `cargo xtask codegen`".into()));
+        return Err(Error::Failed(
+            "generated files are not what specs/ gives; run `cargo xtask codegen`".into(),
+        ));
     }
     Ok(())
 }
@@ -71,11 +73,15 @@ pub(crate) fn specs(json: bool) -> Result<()> {
         let offset = first.map_or(String::new(), |piece| format!("{:#07x}", piece.offset));
         let access = format!("{:?}", register.access).to_lowercase();
         let (fields, chips) = (register.fields.len(), who(register.chips));
-        println!("{:<14} {offset:>7} {fields:>6}  {access:<7} {chips:<36} {}", register.name, register.source);
+        println!(
+            "{:<14} {offset:>7} {fields:>6}  {access:<7} {chips:<36} {}",
+            register.name, register.source
+        );
     }
     let registers = spec.registers().count();
     let fields: usize = spec.registers().map(|(_, register)| register.fields.len()).sum();
-    let words = |words: &[igb_codegen::model::Words]| words.iter().map(|group| group.words.len()).sum::<usize>();
+    let words =
+        |words: &[igb_codegen::model::Words]| words.iter().map(|group| group.words.len()).sum::<usize>();
     println!(
         "\n{registers} registers, {fields} fields; {} PHY registers; {} descriptor words; {} chips",
         words(&spec.phy),

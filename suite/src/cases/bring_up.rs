@@ -11,7 +11,8 @@ pub fn opens_and_closes<B: Bed>(bed: &B) {
     let before = bed.allocated();
     let mut addresses = Vec::new();
     for _ in 0..3 {
-        let nic = Igb::probe(bed.platform(0), Config::default()).unwrap_or_else(|error| panic!("probe: {error}"));
+        let nic =
+            Igb::probe(bed.platform(0), Config::default()).unwrap_or_else(|error| panic!("probe: {error}"));
         assert_eq!(nic.chip(), bed.chip());
         assert!(nic.address().is_valid_unicast(), "{}", nic.address());
         addresses.push(nic.address());
@@ -31,14 +32,16 @@ pub fn bad_requests<B: Bed>(bed: &B) {
     let before = bed.allocated();
     let has = bed.chip().rx_queues() as u16;
     for count in [0, has + 1, u16::MAX] {
-        let nic = Igb::probe(bed.platform(0), Config::default()).unwrap_or_else(|error| panic!("probe: {error}"));
+        let nic =
+            Igb::probe(bed.platform(0), Config::default()).unwrap_or_else(|error| panic!("probe: {error}"));
         match nic.open(Queues::combined(count)) {
             Err(Error::QueueCount { asked, has: said, .. }) => assert_eq!((asked, said), (count, has)),
             other => panic!("{count} queues: {other:?}"),
         }
     }
     for ring in [0, 8, 63, 65, 100, 4097, 8192, u32::MAX] {
-        let nic = Igb::probe(bed.platform(0), Config::default()).unwrap_or_else(|error| panic!("probe: {error}"));
+        let nic =
+            Igb::probe(bed.platform(0), Config::default()).unwrap_or_else(|error| panic!("probe: {error}"));
         match nic.open(Queues::combined(1).rings(ring, 64)) {
             Err(Error::Ring(_)) => {}
             other => panic!("a ring of {ring}: {other:?}"),
@@ -72,11 +75,13 @@ pub fn gone_at_every_access<B: Bed>(bed: &B, step: u64) {
     let before = bed.allocated();
     let run = |rules: Vec<Rule>| {
         let (platform, bus) = WithBus::new(bed.platform(0), |bus| Faulty::new(bus, rules));
-        let result = Igb::probe(platform, Config::default()).and_then(|nic| nic.open(Queues::combined(2))).map(|opened| {
-            let health = opened.0.watchdog();
-            opened.0.close();
-            health
-        });
+        let result = Igb::probe(platform, Config::default())
+            .and_then(|nic| nic.open(Queues::combined(2)))
+            .map(|opened| {
+                let health = opened.0.watchdog();
+                opened.0.close();
+                health
+            });
         (result, bus.accesses())
     };
     let (result, total) = run(Vec::new());

@@ -16,7 +16,12 @@ pub fn address_filters<B: Bed>(bed: &B) {
     let own = control.address().0;
     // The mark comes last and is always taken, so what is missing before it was filtered, not late.
     let mut taken = |tried: &[[u8; 6]]| {
-        let sent: Vec<_> = tried.iter().chain([&own]).enumerate().map(|(n, to)| frames::numbered(*to, n as u32, 80)).collect();
+        let sent: Vec<_> = tried
+            .iter()
+            .chain([&own])
+            .enumerate()
+            .map(|(n, to)| frames::numbered(*to, n as u32, 80))
+            .collect();
         sent.iter().for_each(|frame| assert!(bed.send(0, frame)));
         let mark = tried.len() as u32;
         let mut seen = Vec::new();

@@ -86,7 +86,8 @@ pub fn counts<B: Bed>(bed: &B) {
     control.statistics().expect("counts");
     let before = control.statistics().expect("counts");
     let lengths = [60usize, 61, 127, 128, 255, 256, 511, 512, 1023, 1024, 1514];
-    let mut sent: Vec<_> = lengths.iter().enumerate().map(|(n, len)| frames::numbered(own, n as u32, *len)).collect();
+    let mut sent: Vec<_> =
+        lengths.iter().enumerate().map(|(n, len)| frames::numbered(own, n as u32, *len)).collect();
     sent.push(frames::numbered([0xff; 6], 100, 100));
     sent.iter().for_each(|frame| assert!(bed.send(0, frame)));
     assert_eq!(collect(bed, &mut queues[0], sent.len()).len(), sent.len());
@@ -103,7 +104,11 @@ pub fn counts<B: Bed>(bed: &B) {
         (frames, frames),
         "good frames received and sent"
     );
-    assert_eq!((after.rx_bytes - before.rx_bytes, after.tx_bytes - before.tx_bytes), (bytes, bytes), "good octets");
+    assert_eq!(
+        (after.rx_bytes - before.rx_bytes, after.tx_bytes - before.tx_bytes),
+        (bytes, bytes),
+        "good octets"
+    );
     assert_eq!((after.rx_broadcast - before.rx_broadcast, after.tx_broadcast - before.tx_broadcast), (1, 1));
     assert_eq!((after.missed, after.crc_errors), (0, 0));
     close(bed, (control, queues));

@@ -11,7 +11,8 @@ pub fn every_vector<B: Bed>(bed: &B, queues: u16) {
     let (control, all) = open_as(bed, 0, Queues::combined(queues), config);
     assert_eq!(control.interrupt_kind(), Some(InterruptKind::MsiX));
     let vectors = control.vectors();
-    let mut irqs: Vec<_> = (0..vectors).map(|vector| control.take_vector(vector).expect("each is there once")).collect();
+    let mut irqs: Vec<_> =
+        (0..vectors).map(|vector| control.take_vector(vector).expect("each is there once")).collect();
     assert!(control.take_vector(0).is_none(), "and only once");
     let arm = || {
         all.iter().for_each(igb::Queue::arm);

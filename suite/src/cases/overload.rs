@@ -15,7 +15,11 @@ pub fn full_ring_holds_back<B: Bed>(bed: &B, count: u32) {
     assert!(taken > 64, "only {taken} frames were taken");
     let seen = collect(bed, &mut queues[0], taken as usize);
     let numbers: Vec<_> = seen.iter().filter_map(|frame| frames::number(frame)).collect();
-    assert!(numbers.iter().copied().eq(0..taken), "{} of {taken} frames came, in this order: {numbers:?}", seen.len());
+    assert!(
+        numbers.iter().copied().eq(0..taken),
+        "{} of {taken} frames came, in this order: {numbers:?}",
+        seen.len()
+    );
     assert!(bed.send(0, &frames::numbered(own, count, 200)), "there is room again");
     let seen = collect(bed, &mut queues[0], 1);
     assert_eq!(seen.first().and_then(|frame| frames::number(frame)), Some(count));

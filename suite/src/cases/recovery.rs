@@ -77,7 +77,9 @@ pub fn reset_under_threads<B: Bed>(bed: &B) {
         traffic(64);
         // Two queues are alive and nobody polls them.
         match control.reset() {
-            Err(Error::NotParked { queue, side: Side::Rx, .. }) => assert!(queue == 2 || queue == 3, "{queue}"),
+            Err(Error::NotParked { queue, side: Side::Rx, .. }) => {
+                assert!(queue == 2 || queue == 3, "{queue}")
+            }
             other => panic!("a reset under a queue that nobody polls: {other:?}"),
         }
         traffic(64);

@@ -14,7 +14,8 @@ pub fn spreads_flows<B: Bed>(bed: &B, queues: u16) {
     let mut per_queue = vec![0u32; queues.into()];
     for round in 0..4u8 {
         for first in (0..512u16).step_by(32) {
-            (first..first + 32).for_each(|flow| assert!(bed.send(0, &frames::flow(own, 1000 + flow, &[round]))));
+            (first..first + 32)
+                .for_each(|flow| assert!(bed.send(0, &frames::flow(own, 1000 + flow, &[round]))));
             let mut seen = 0;
             for _ in 0..PATIENCE {
                 for queue in &mut all {
