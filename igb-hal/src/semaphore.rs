@@ -24,6 +24,51 @@ impl Lock {
 }
 
 impl<B: Bus> Mac<B> {
+    /// Frees the software's locks that a driver left behind when it died, so that its end does not keep the next one
+    /// from working. Once, before the first [`reset`](Self::reset), while nobody else drives this function.
+    ///
+    /// - SWSM, when it is not free within 100 ms: nobody living holds it that long.
+    /// - This port's PHY, at once: no other driver takes it.
+    /// - The NVM, when it was held for a second: the other ports' drivers take it too, though never that long.
+    ///
+    /// What the firmware holds stays held; who needs that will say so. The steps of DPDK's `igb_reset_swfw_lock`, which
+    /// waits a second for the PHY as well.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceGone`].
+    pub fn recover_locks(&self, delay: &mut impl DelayNs) -> Result<(), Error> {
+        self.check()?;
+        let (phy, eeprom) = (self.bit(Lock::Phy), self.bit(Lock::Eeprom));
+        let mut left = phy;
+        let held = Wait {
+            register: "SW_FW_SYNC",
+            index: u16::MAX,
+            what: "SW_EEP did not clear",
+            step_us: 5_000,
+            limit_us: 1_000_000,
+        };
+        let sync = || self.regs().sw_fw_sync().get();
+        match self.poll(&held, delay, sync, |value| value & eeprom == 0) {
+            Ok(_) => {}
+            Err(Error::Timeout { .. }) => left |= eeprom,
+            Err(error) => return Err(error),
+        }
+        match self.take_semaphore(Lock::Phy, delay) {
+            Ok(()) => {
+                let now = sync();
+                if now & left != 0 {
+                    self.check()?;
+                    self.regs().sw_fw_sync().set(now & !left);
+                }
+                self.give_semaphore();
+            }
+            Err(Error::Semaphore { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        self.check()
+    }
+
     /// Runs `f` while the lock is ours. The drivers try as often: 200 times 5 ms apart.
     pub(crate) fn locked<T, D: DelayNs>(
         &self,

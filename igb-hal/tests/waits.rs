@@ -2,6 +2,7 @@
 
 mod device;
 use device::*;
+use embedded_hal::delay::DelayNs;
 use igb_hal::{Chip, Error, LinkConfig, MacAddress, MacConfig, RingAt, RxQueueConfig, TxQueueConfig};
 
 const RING: RingAt = RingAt { base: 0x1_0000_0080, bytes: 4096 };
@@ -76,6 +77,64 @@ fn a_lock_that_a_dead_driver_left_is_freed() {
 }
 
 #[test]
+fn what_a_dead_driver_held_is_freed_at_the_start() {
+    let ours = [0x02, 0x04, 0x20, 0x40];
+    for (port, phy) in ours.into_iter().enumerate() {
+        let (fake, mut time) = (Fake::new(Chip::I350), Time::default());
+        fake.set(STATUS, fake.get(STATUS) | (port as u32) << 2);
+        // Every software lock, and the firmware's halves of all.
+        fake.set(SW_FW_SYNC, 0x0067_0067);
+        fake.set(SWSM, 3);
+        mac(&fake).recover_locks(&mut time).expect("free");
+        assert_eq!(fake.get(SW_FW_SYNC), 0x0067_0067 & !(phy | 1), "port {port}");
+        assert_eq!(fake.get(SWSM) & 3, 0);
+        assert!((1_000..1_200).contains(&time.ms()), "{} ms", time.ms());
+        fake.set(SW_FW_SYNC, 0);
+        assert!(mac(&fake).open_phy(&mut time).is_ok());
+    }
+}
+
+#[test]
+fn nothing_held_costs_no_time_and_no_write() {
+    let (fake, mut time) = (Fake::new(Chip::I82576), Time::default());
+    mac(&fake).recover_locks(&mut time).expect("free");
+    assert_eq!(time.ms(), 0);
+    assert!(fake.written(SW_FW_SYNC).is_empty());
+}
+
+#[test]
+fn a_lock_of_the_nvm_that_another_port_holds_and_gives_back_is_left_alone() {
+    for fault in [Fault::SmbiHeld, Fault::SwesmbiRefused] {
+        let (fake, mut time) = stuck(fault);
+        mac(&fake).recover_locks(&mut time).expect("who needs it says so");
+        assert!(time.ms() <= 210, "{} ms", time.ms());
+    }
+    // Given back while it is waited for.
+    let (fake, mut time) = (Fake::new(Chip::I82576), Time::default());
+    fake.set(SW_FW_SYNC, 1);
+    let mut other = Other { fake: &fake, left: 20, time: &mut time };
+    mac(&fake).recover_locks(&mut other).expect("free");
+    assert!(fake.written(SW_FW_SYNC).is_empty(), "not by us");
+}
+
+/// Another port's driver, which gives the NVM back after some waits.
+struct Other<'a> {
+    fake: &'a Fake,
+    left: u32,
+    time: &'a mut Time,
+}
+
+impl DelayNs for Other<'_> {
+    fn delay_ns(&mut self, ns: u32) {
+        self.time.delay_ns(ns);
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 {
+            self.fake.set(SW_FW_SYNC, 0);
+        }
+    }
+}
+
+#[test]
 fn queues() {
     let (fake, mut time) = stuck(Fault::EnableNeverSets);
     let error = mac(&fake).start_rx_queue(5, RING, &RxQueueConfig::default(), &mut time).unwrap_err();
@@ -93,6 +152,7 @@ fn queues() {
 fn all_ones_from_any_access_on() {
     let bring_up = |fake: &Fake, time: &mut Time| {
         let mac = mac(fake);
+        mac.recover_locks(time)?;
         mac.reset(time)?;
         mac.nvm().verify(time)?;
         mac.read_address(time)?;

@@ -1,6 +1,6 @@
 //! What the device says about a received frame, read from the write-back only where somebody asks.
 
-use crate::descriptors::{RxInfo, RxStatus};
+use crate::descriptors::{RxInfo, RxInfoI210, RxStatus};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A received frame's write-back. It points at the descriptor, so that what nobody asks for costs nothing.
@@ -72,9 +72,16 @@ impl From<u8> for RssType {
 pub struct PacketType(RxInfo);
 
 impl PacketType {
-    /// The EtherType filter that matched. The other answers are then all false.
+    /// The EtherType filter that matched. The other answers are then all false. For I210 and I211 see
+    /// [`ethertype_filter_i210`](Self::ethertype_filter_i210).
     pub fn ethertype_filter(self) -> Option<u8> {
         self.0.etqf().then_some((self.0.into_bits() >> 4 & 7) as u8)
+    }
+    /// The same on I210 and I211, which keep the index elsewhere. They also set the flag for a packet without network
+    /// layer, so the answer means something only where filters are set.
+    pub fn ethertype_filter_i210(self) -> Option<u8> {
+        let info = RxInfoI210::from_bits(self.0.into_bits());
+        info.etqf().then_some(info.etqf_index())
     }
     /// IPv4, with or without options.
     pub fn is_ipv4(self) -> bool {

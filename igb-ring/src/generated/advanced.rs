@@ -4,18 +4,18 @@ use bitfield_struct::bitfield;
 /// Receive descriptor as software writes it, lower quadword.
 ///
 /// - Advanced receive descriptor, read format, quadword 0; all chips.
-/// - Source: ds-i210 7.1.4.1; sdm-82575 4.1.5.1.
+/// - Source: ds-i210 7.1.4.2.1; sdm-82575 5.3.4.1.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct RxBuffer {
-    /// Where the device puts the packet. Bit 0 asks for no snoop on 82575 where that is enabled.
+    /// Where the device puts the packet. Bit 0 asks for no snoop where RXCTL enables that.
     #[bits(64)]
     pub address: u64,
 }
 /// Receive descriptor as software writes it, upper quadword. All zero with one buffer a descriptor.
 ///
 /// - Advanced receive descriptor, read format, quadword 1; all chips.
-/// - Source: ds-i210 7.1.4.1; sdm-82575 4.1.5.1.
+/// - Source: ds-i210 7.1.4.2.1; sdm-82575 5.3.4.2.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct RxHeaderBuffer {
@@ -28,18 +28,18 @@ pub struct RxHeaderBuffer {
 /// What the device learnt of the packet, when RXCSUM.PCSD is 1.
 ///
 /// - Advanced receive descriptor, write-back format, quadword 0; all chips.
-/// - Source: ds-i210 7.1.4.2; sdm-82575 4.1.5.2; linux e1000_82575.h.
+/// - Source: ds-i210 7.1.4.2.2; dpdk e1000_82575.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct RxInfo {
     /// Which header fields the RSS hash covers.
     #[bits(4)]
     pub rss_type: u8,
-    /// IPv4 header, unless etqf is set.
+    /// IPv4 header. With etqf set, except on I210 and I211, bits 6:4 are the filter's index.
     pub ipv4: bool,
-    /// IPv4 header with options, unless etqf is set.
+    /// IPv4 header with options; with etqf as bit 4.
     pub ipv4_options: bool,
-    /// IPv6 header, unless etqf is set.
+    /// IPv6 header; with etqf as bit 4.
     pub ipv6: bool,
     /// IPv6 header with extensions.
     pub ipv6_extensions: bool,
@@ -51,20 +51,20 @@ pub struct RxInfo {
     pub sctp: bool,
     /// NFS header.
     pub nfs: bool,
-    /// IPsec ESP header.
+    /// IPsec ESP header. On 82576.
     pub esp: bool,
-    /// IPsec AH header.
+    /// IPsec AH header. On 82576.
     pub ah: bool,
-    /// MACsec encapsulation.
+    /// MACsec encapsulation. On 82576.
     pub macsec: bool,
-    /// An EtherType filter matched; bits 6:4 are then its index.
+    /// An EtherType filter matched; bits 6:4 are then its index. On I210 and I211 see RxInfoI210; there bits 11:4 keep their meaning. On 82576, 82580, i350, i354, i210, i211.
     pub etqf: bool,
     #[bits(5)]
     __: u64,
-    /// Bytes that were put into the header buffer.
+    /// Bytes of the header, as the device parsed it; valid in the first descriptor of a packet.
     #[bits(10)]
     pub hdr_len: u16,
-    /// The header was split.
+    /// A header was found and hdr_len is its length.
     pub sph: bool,
     /// RSS hash.
     #[bits(32)]
@@ -92,10 +92,34 @@ impl RxInfo {
     /// `rss_type` = 9.
     pub const RSS_TYPE_IPV6_EX_UDP: u8 = 9;
 }
+/// What differs in the same quadword on I210 and I211.
+///
+/// - Advanced receive descriptor, write-back format, quadword 0; all chips.
+/// - Source: ds-i210 7.1.4.2.2; dpdk igb_rxtx.c.
+#[bitfield(u64)]
+#[derive(PartialEq, Eq)]
+pub struct RxInfoI210 {
+    #[bits(12)]
+    __: u64,
+    /// Index of the EtherType filter, where etqf is set. On i210, i211.
+    #[bits(3)]
+    pub etqf_index: u8,
+    /// An EtherType filter matched, or the packet has no network layer. On i210, i211.
+    pub etqf: bool,
+    /// The packet has a VLAN tag. On i210, i211.
+    pub vlan: bool,
+    #[bits(2)]
+    __: u64,
+    /// Bits 11:10 of the header's length. On i210, i211.
+    #[bits(2)]
+    pub hdr_len_high: u8,
+    #[bits(43)]
+    __: u64,
+}
 /// The upper half of the same quadword when RXCSUM.PCSD is 0.
 ///
 /// - Advanced receive descriptor, write-back format, quadword 0; all chips.
-/// - Source: ds-i210 7.1.4.2; sdm-82575 4.1.5.2.
+/// - Source: ds-i210 7.1.4.2.2; dpdk e1000_base.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct RxFragment {
@@ -104,14 +128,14 @@ pub struct RxFragment {
     /// Identification of the IP packet.
     #[bits(16)]
     pub ip_id: u16,
-    /// One's complement sum over a UDP fragment.
+    /// One's complement sum of the IP payload; valid with udpv in the first fragment.
     #[bits(16)]
     pub checksum: u16,
 }
 /// What became of the packet. The device writes it last.
 ///
 /// - Advanced receive descriptor, write-back format, quadword 1; all chips.
-/// - Source: ds-i210 7.1.4.2; sdm-82575 4.1.5.2; linux e1000_defines.h.
+/// - Source: ds-i210 7.1.4.2.2; sdm-82575 5.3.4.9; dpdk e1000_defines.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct RxStatus {
@@ -119,23 +143,23 @@ pub struct RxStatus {
     pub dd: bool,
     /// End of packet; only then is the status valid.
     pub eop: bool,
-    /// Ignore the checksum indications.
+    /// Ignore the checksum indications. On 82575, 82576, 82580, i350, i354.
     pub ixsm: bool,
-    /// The packet had a VLAN tag (802.1Q); the tag was stripped where that is enabled.
+    /// The packet had a VLAN tag (802.1Q) that was taken out: its EtherType is VET's and CTRL.VME is set.
     pub vp: bool,
-    /// UDP checksum was calculated.
+    /// UDP checksum or IP payload checksum was calculated.
     pub udpcs: bool,
-    /// TCP or UDP checksum was calculated.
+    /// TCP, UDP or SCTP checksum was calculated.
     pub l4cs: bool,
     /// IPv4 checksum was calculated.
     pub ipcs: bool,
-    /// Passed by an inexact filter.
+    /// Passed by an inexact filter only.
     pub pif: bool,
-    /// Time stamp taken.
-    pub tst: bool,
-    /// First VLAN tag of a double-tagged packet found.
+    #[bits(1)]
+    __: u64,
+    /// First VLAN tag of a double-tagged packet found; valid with CTRL_EXT.EXT_VLAN.
     pub vext: bool,
-    /// UDP checksum field of the packet was not zero.
+    /// The UDP checksum in a first fragment is not zero.
     pub udpv: bool,
     /// The packet raised a low latency interrupt.
     pub dynint: bool,
@@ -145,26 +169,26 @@ pub struct RxStatus {
     pub tsip: bool,
     /// The time stamp registers hold the packet's stamp. On 82576, 82580, i350, i354, i210, i211.
     pub ts: bool,
-    /// Security processing was done. On 82576, 82580, i350, i354, i210, i211.
+    /// MACsec or IPsec was processed. On 82576.
     pub secp: bool,
-    /// Loopback packet of another function of this port. On 82576, 82580, i350, i354, i210, i211.
+    /// Loopback packet of another function of this port. On 82576, i350, i354.
     pub lb: bool,
-    /// The packet came from the management controller. On 82576, 82580, i350, i354, i210, i211.
+    /// The packet came from the management controller. On i210, i211.
     pub mc: bool,
     #[bits(3)]
     __: u64,
-    /// Header buffer overflow.
+    /// The header is longer than the header buffer.
     pub hbo: bool,
-    /// CRC or alignment error.
+    /// CRC or alignment error. On 82575, 82576, 82580, i350, i354.
     pub ce: bool,
-    /// Symbol error.
+    /// Symbol error. On 82575, 82576, 82580, i350, i354.
     pub se: bool,
-    /// Sequence error.
+    /// Sequence error. On 82576, 82580, i350, i354.
     pub seq: bool,
-    /// Security error; bit 28 is the carrier extension error (CXE) where there is no MACsec.
+    /// MACsec or IPsec error. Without them bit 28 is the carrier extension error in the drivers' headers. On 82576, 82580, i350, i354.
     #[bits(2)]
     pub secerr: u8,
-    /// TCP or UDP checksum is wrong.
+    /// TCP, UDP or SCTP checksum is wrong.
     pub l4e: bool,
     /// IPv4 checksum is wrong.
     pub ipe: bool,
@@ -180,7 +204,7 @@ pub struct RxStatus {
 /// Transmit data descriptor, lower quadword.
 ///
 /// - Advanced transmit data descriptor, quadword 0; all chips.
-/// - Source: ds-i210 7.2.2.3; sdm-82575 5.3.3.
+/// - Source: ds-i210 7.2.2.3.1; dpdk e1000_base.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct TxBuffer {
@@ -191,7 +215,7 @@ pub struct TxBuffer {
 /// Transmit data descriptor, upper quadword.
 ///
 /// - Advanced transmit data descriptor, quadword 1; all chips.
-/// - Source: ds-i210 7.2.2.3; sdm-82575 5.3.3; linux e1000_82575.h.
+/// - Source: ds-i210 7.2.2.3; sdm-82575 5.6.8; dpdk e1000_base.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct TxData {
@@ -200,7 +224,7 @@ pub struct TxData {
     pub dtalen: u16,
     #[bits(2)]
     __: u64,
-    /// MACsec encapsulation. On 82576, 82580, i350, i354, i210, i211.
+    /// MACsec encapsulation. On 82576.
     pub linksec: bool,
     /// Time-stamp this packet. On 82576, 82580, i350, i354, i210, i211.
     pub tstamp: bool,
@@ -230,13 +254,13 @@ pub struct TxData {
     /// Index of the context.
     #[bits(3)]
     pub idx: u8,
-    /// Check context: the switch uses the context's MACLEN and VLAN. On 82576, 82580, i350, i354, i210, i211.
-    pub cc: bool,
+    #[bits(1)]
+    __: u64,
     /// Insert the IPv4 checksum.
     pub ixsm: bool,
     /// Insert the TCP, UDP or SCTP checksum.
     pub txsm: bool,
-    /// Offload IPsec. On 82576, 82580.
+    /// Offload IPsec. On 82576.
     pub ipsec: bool,
     #[bits(3)]
     __: u64,
@@ -253,7 +277,7 @@ impl TxData {
 /// Transmit descriptor as the device writes it back.
 ///
 /// - Advanced transmit descriptor, write-back format, quadword 1; all chips.
-/// - Source: ds-i210 7.2.2.4; sdm-82575 5.3.4.
+/// - Source: ds-i210 7.2.2.3.6; sdm-82575 5.6.8.5.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct TxStatus {
@@ -267,14 +291,14 @@ pub struct TxStatus {
 /// Transmit context descriptor, lower quadword.
 ///
 /// - Advanced transmit context descriptor, quadword 0; all chips.
-/// - Source: ds-i210 7.2.2.2; sdm-82575 5.3.2; linux e1000_82575.h.
+/// - Source: ds-i210 7.2.2.2; sdm-82575 5.6.7; dpdk e1000_base.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct TxHeaders {
     /// Bytes of the IP header.
     #[bits(9)]
     pub iplen: u16,
-    /// Bytes of the MAC header; with an inserted tag those before it.
+    /// Bytes of the MAC header in memory; what the hardware inserts does not count.
     #[bits(7)]
     pub maclen: u8,
     /// VLAN tag to insert.
@@ -289,18 +313,18 @@ pub struct TxHeaders {
 /// Transmit context descriptor, upper quadword.
 ///
 /// - Advanced transmit context descriptor, quadword 1; all chips.
-/// - Source: ds-i210 7.2.2.2; sdm-82575 5.3.2; linux e1000_82575.h.
+/// - Source: ds-i210 7.2.2.2; sdm-82575 5.6.7; dpdk e1000_base.h.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct TxContext {
-    /// Where a marker is inserted.
+    /// Where markers are inserted. On 82575.
     #[bits(9)]
     pub mkrloc: u16,
-    #[bits(1)]
-    __: u64,
+    /// The MAC header has SNAP.
+    pub snap: bool,
     /// The packet is IPv4.
     pub ipv4: bool,
-    /// Transport type.
+    /// Transport type; SCTP is reserved on 82575.
     #[bits(2)]
     pub l4t: u8,
     #[bits(7)]
