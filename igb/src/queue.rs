@@ -440,6 +440,7 @@ impl<P: Platform, M: Memory> Queue<P, M> {
     }
 
     /// The parts, for several owners.
+    #[allow(clippy::type_complexity, reason = "three parts")]
     pub fn split(self) -> (RxQueue<P, M>, TxQueue<P, M::Buf>, TxFinish<P, M::Buf>) {
         (self.rx, self.tx, self.finish)
     }

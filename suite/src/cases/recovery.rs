@@ -78,7 +78,7 @@ pub fn reset_under_threads<B: Bed>(bed: &B) {
         // Two queues are alive and nobody polls them.
         match control.reset() {
             Err(Error::NotParked { queue, side: Side::Rx, .. }) => {
-                assert!(queue == 2 || queue == 3, "{queue}")
+                assert!(queue == 2 || queue == 3, "{queue}");
             }
             other => panic!("a reset under a queue that nobody polls: {other:?}"),
         }
