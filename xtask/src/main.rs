@@ -3,8 +3,11 @@
 //! Nothing here depends on the driver's crates: these commands make what those crates are built from.
 
 mod apt;
+mod asm;
+mod bench;
 mod cache;
 mod codegen;
+mod consumer;
 // The library that drives QEMU and the command that fetches it look in the same places.
 #[allow(unreachable_pub, dead_code, reason = "public there, private here")]
 #[path = "../../backends/qtest/src/find.rs"]
@@ -55,6 +58,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Counts what the hot path costs, and compares with docs/benchmarks.md
+    Bench(bench::Options),
+    /// Looks at the assembly of register accesses and polls
+    Asm,
+    /// Packs the crates and builds a consumer outside the workspace from them
+    Consumer,
     /// Builds every no_std crate for bare metal: x86_64-unknown-none and aarch64-unknown-none
     Sysroot,
 }
@@ -93,6 +102,9 @@ fn main() -> ExitCode {
         Command::Qemu { fetch } => qemu::ready(fetch).map(|path| println!("{}", path.display())),
         Command::Codegen { check } => codegen::run(check),
         Command::Specs { json } => codegen::specs(json),
+        Command::Bench(options) => bench::run(&mut run::Console::new(), &options),
+        Command::Asm => asm::run(&mut run::Console::new()),
+        Command::Consumer => consumer::run(&mut run::Console::new()),
         Command::Sysroot => sysroot::build_all(&mut run::Console::new()),
     };
     match outcome {

@@ -3,7 +3,7 @@
 //! A step installs what it needs. The runner's own closing lines are printed as they are.
 
 use crate::run::{self, Console};
-use crate::{Error, Result, codegen, qemu, sysroot};
+use crate::{Error, Result, asm, bench, codegen, consumer, qemu, sysroot};
 use clap::Args;
 use std::process::Command;
 use std::time::Instant;
@@ -39,6 +39,17 @@ const STEPS: &[Step] = &[
         about: "every no_std crate builds for two targets without an operating system",
         run: sysroot::build_all,
     },
+    Step {
+        name: "consumer",
+        about: "the packages are complete and serve a crate outside the workspace",
+        run: consumer::run,
+    },
+    Step {
+        name: "asm",
+        about: "register accesses are the instructions of volatile ones; polls lock nothing",
+        run: asm::run,
+    },
+    Step { name: "bench", about: "the hot path costs what docs/benchmarks.md says", run: bench::check },
     Step { name: "docs", about: "the documentation builds without a broken link", run: docs },
 ];
 
