@@ -78,12 +78,14 @@ fn filters_take_what_they_should() {
     assert_eq!(arrives(group), Some(true));
     // Entry 20 of the second address range.
     device.write(0x54e0 + 8 * 4, u32::from_le_bytes([2, 9, 9, 9]));
+    device.write(0x54e0 + 8 * 4 + 4, 0x0000_0909);
+    assert_eq!(arrives([2, 9, 9, 9, 9, 9]), None, "without AV");
     device.write(0x54e0 + 8 * 4 + 4, 0x8000_0909);
     assert_eq!(arrives([2, 9, 9, 9, 9, 9]), Some(false));
     device.write(0x0100, device.read(0x0100) | 1 << 3);
     assert_eq!(arrives([2, 8, 8, 8, 8, 8]), Some(true), "UPE");
-    assert_eq!(device.counters().rx_filtered, 2);
-    assert_eq!(device.read(0x40d0), 6, "TPR counts all");
+    assert_eq!(device.counters().rx_filtered, 3);
+    assert_eq!(device.read(0x40d0), 7, "TPR counts all");
     assert_eq!(device.read(0x4074), 4, "GPRC what was taken");
 }
 
