@@ -16,11 +16,8 @@ use std::process::{Command, Stdio};
 const SUITES: &str = "trixie trixie-backports";
 /// Counts changes of what the cached folder holds.
 const LAYOUT: u32 = 1;
-/// Tools of the guest, each from the package of its name.
-const TOOLS: [(&str, &[&str]); 2] = [
-    ("iproute2", &["usr/bin/ip", "usr/sbin/ip", "usr/sbin/tc", "usr/sbin/bridge"]),
-    ("ethtool", &["usr/sbin/ethtool"]),
-];
+/// Packages of tools, and the programs that are taken from each.
+const TOOLS: [(&str, &str); 2] = [("iproute2", "ip"), ("ethtool", "ethtool")];
 /// What jobs may load. One that is built into a kernel is not missed.
 const MODULES: &[&str] = &[
     "igb",
@@ -105,24 +102,21 @@ fn make(console: &mut Console, folder: &Path, wanted: &str) -> Result<()> {
     let busybox = busybox.iter().find(|path| path.is_file());
     let busybox = busybox.ok_or_else(|| Error::Missing("package busybox-static holds no busybox".into()))?;
     copy(busybox, &tree.join("usr/bin/busybox"))?;
-    for (package, files) in TOOLS {
-        let found: Vec<&str> = files.iter().copied().filter(|file| root.join(file).is_file()).collect();
-        if found.is_empty() {
-            return Err(Error::Missing(format!("package {package} holds none of {}", files.join(", "))));
-        }
-        for file in found {
-            copy(&root.join(file), &tree.join(file))?;
-            for library in libraries(console, &root, file)? {
-                copy(&root.join(&library), &tree.join(&library))?;
-            }
+    for (package, program) in TOOLS {
+        let places = ["usr/bin", "usr/sbin"].map(|folder| format!("{folder}/{program}"));
+        let place = places.iter().find(|place| root.join(place).is_file());
+        let place = place.ok_or_else(|| Error::Missing(format!("package {package} holds no {program}")))?;
+        copy(&root.join(place), &tree.join("usr/bin").join(program))?;
+        for library in libraries(console, &root, place)? {
+            copy(&root.join(&library), &tree.join(&library))?;
         }
     }
     let applets = quiet(console, "listing tools", Command::new(busybox).arg("--list"))?;
     for applet in applets.lines().map(str::trim).filter(|applet| !applet.is_empty() && !applet.contains('/'))
     {
-        let at = |dir: &str| tree.join(dir).join(applet);
-        if !at("usr/bin").exists() && !at("usr/sbin").exists() {
-            symlink("busybox", at("usr/bin")).during(|| format!("linking {applet}"))?;
+        let place = tree.join("usr/bin").join(applet);
+        if !place.exists() {
+            symlink("busybox", &place).during(|| format!("linking {applet}"))?;
         }
     }
     modules(console, &root, &tree, &release, busybox)?;
@@ -201,6 +195,9 @@ fn libraries(console: &mut Console, root: &Path, program: &str) -> Result<Vec<St
     let mut found = vec![LOADER.to_owned()];
     for line in text.lines() {
         let Some((name, place)) = line.split_once("=>") else { continue };
+        if name.trim().starts_with('/') {
+            continue; // the loader itself
+        }
         let Some(file) = place.trim().strip_prefix(&format!("{}/", root.join(FOLDER).display())) else {
             return Err(Error::Missing(format!("{program} of the guest lacks the library {}", name.trim())));
         };

@@ -9,7 +9,7 @@ use super::job::Job;
 use crate::run::Console;
 use crate::{Result, While};
 use core::time::Duration;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -53,7 +53,7 @@ impl Verdict {
             Self::Passed => return None,
             Self::Status(status) => format!("the job ended with status {status}"),
             Self::Timeout => format!("the guest did not end within {} s", job.timeout_secs),
-            Self::Died(how) => format!("the guest stopped before the job ended: QEMU {how}"),
+            Self::Died(how) => format!("the guest stopped before the job ended (QEMU: {how})"),
             Self::Complaints => "the job ended well, but the kernel complained".into(),
             Self::Silent(text) => format!("the kernel's log should hold `{text}` after this job"),
         })
@@ -106,7 +106,8 @@ fn boot(
     fs::write(&status, "").during(|| format!("writing {}", status.display()))?;
 
     let started = Instant::now();
-    let (mut child, program) = start(qemu, image, job, &initrd, &status)?;
+    let said = work.join("qemu");
+    let (mut child, program) = start(qemu, image, job, &initrd, &status, &said)?;
     let (lines, first_job_line) = follow(console, &mut child, job, started);
     let ended = match lines.ended {
         true => Some(child.wait().during(|| format!("waiting for {program}"))?),
@@ -116,13 +117,19 @@ fn boot(
             None
         }
     };
+    let said = fs::read(&said).unwrap_or_default();
+    let said: Vec<String> = String::from_utf8_lossy(&said)
+        .lines()
+        .filter(|line| !line.contains("is not connected to host network")) // as it should be
+        .map(str::to_owned)
+        .collect();
     let report = fs::read(&status).during(|| format!("reading {}", status.display()))?;
     let report = Report::parse(&String::from_utf8_lossy(&report));
     let complaints: Vec<String> = complaints(report.kernel.lines().chain(lines.text.lines()))
         .into_iter()
         .filter(|line| !job.expected.iter().any(|text| line.contains(text.as_str())))
         .collect();
-    let verdict = judge(job, &report, ended, &complaints);
+    let verdict = judge(job, &report, ended, &complaints, &said);
     let seconds = started.elapsed().as_secs_f64();
     let outcome = Outcome {
         verdict,
@@ -136,10 +143,18 @@ fn boot(
     Ok((outcome, report.text))
 }
 
-fn start(qemu: &Path, image: &Image, job: &Job, initrd: &Path, status: &Path) -> Result<(Child, String)> {
+fn start(
+    qemu: &Path,
+    image: &Image,
+    job: &Job,
+    initrd: &Path,
+    status: &Path,
+    said: &Path,
+) -> Result<(Child, String)> {
     let arguments = arguments(qemu, image, job, initrd, status);
     let spawn = |mut command: Command| {
-        command.args(&arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()
+        let said = File::create(said)?;
+        command.args(&arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said).spawn()
     };
     let program = qemu.display().to_string();
     // The machine must not outlive us if we are killed. Where util-linux lacks this, the time limit still holds.
@@ -262,9 +277,17 @@ impl Report {
     }
 }
 
-fn judge(job: &Job, report: &Report, ended: Option<ExitStatus>, complaints: &[String]) -> Verdict {
+fn judge(
+    job: &Job,
+    report: &Report,
+    ended: Option<ExitStatus>,
+    complaints: &[String],
+    said: &[String],
+) -> Verdict {
     let Some(ended) = ended else { return Verdict::Timeout };
-    let Some(status) = report.status else { return Verdict::Died(format!("ended with {ended}")) };
+    let Some(status) = report.status else {
+        return Verdict::Died(if said.is_empty() { format!("{ended}") } else { said.join("\n    ") });
+    };
     if status != 0 {
         return Verdict::Status(status);
     }
