@@ -1,18 +1,24 @@
 //! The devices that the suite runs on.
 
 use core::time::Duration;
-use igb::{Chip, Platform, Wait};
+use crate::wrap::WithDma;
+use igb::{Chip, Controller, Error, Exclusive, Igb, Local, Memory, Platform, Pool, Queue, Queues, Wait};
 use igb_qtest::{Connect, Machine, Timing};
-use igb_sim::{Device, DeviceSpec, Time, WireEnd, World};
+use igb_ring::NonCoherent;
+use igb_sim::{Device, DeviceSpec, Sim, Time, WireEnd, World};
 use std::sync::Mutex;
 
 /// Two ports of one machine.
 pub trait Bed: Sync {
     /// What drives a port.
     type Platform: Platform<Irq: Wait>;
+    /// Where its buffers come from.
+    type Memory: Memory<Buf: Exclusive>;
 
     /// The port's platform, fresh: nobody else may hold one.
     fn platform(&self, port: usize) -> Self::Platform;
+    /// Opens a device that was probed, with memory of this bed's kind.
+    fn open(&self, nic: Igb<Self::Platform>, queues: Queues) -> Result<Opened<Self>, Error>;
     /// The chip of both ports.
     fn chip(&self) -> Chip;
     /// Puts a frame on the cable of a port whose cable ends in the test's hands. `false` if it could not be.
@@ -32,6 +38,9 @@ pub trait Bed: Sync {
     /// Brings it back, powered up anew.
     fn insert(&self, port: usize);
 }
+
+/// An open device of a bed.
+pub type Opened<B> = (Controller<<B as Bed>::Platform>, Vec<Queue<<B as Bed>::Platform, <B as Bed>::Memory>>);
 
 /// How the cables run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,10 +94,14 @@ impl Simulated {
 }
 
 impl Bed for Simulated {
-    type Platform = igb_sim::Sim;
+    type Platform = Sim;
+    type Memory = Local;
 
-    fn platform(&self, port: usize) -> igb_sim::Sim {
+    fn platform(&self, port: usize) -> Sim {
         self.devices[port].platform()
+    }
+    fn open(&self, nic: Igb<Sim>, queues: Queues) -> Result<Opened<Self>, Error> {
+        nic.open(queues)
     }
     fn chip(&self) -> Chip {
         self.devices[0].chip()
@@ -134,6 +147,64 @@ impl Bed for Simulated {
     }
 }
 
+/// Two simulated controllers in a machine whose memory is not coherent: each side sees what was synchronised for it, and
+/// nothing else.
+#[derive(Debug)]
+pub struct Incoherent {
+    simulated: Simulated,
+    dma: NonCoherent,
+}
+
+impl Incoherent {
+    /// The same two controllers, with that memory.
+    pub fn new(simulated: Simulated) -> Self {
+        let dma = NonCoherent::new(simulated.world.arena().clone());
+        Self { simulated, dma }
+    }
+}
+
+impl Bed for Incoherent {
+    type Platform = WithDma<Sim, NonCoherent>;
+    type Memory = Local<false>;
+
+    fn platform(&self, port: usize) -> Self::Platform {
+        WithDma::new(self.simulated.platform(port), |_| self.dma.clone())
+    }
+    fn open(&self, nic: Igb<Self::Platform>, queues: Queues) -> Result<Opened<Self>, Error> {
+        // A count that the chip does not have is told before memory is taken.
+        let count = nic.chunks(queues).clamp(1, 1 << 14);
+        let pool = Pool::<false>::non_coherent(&self.dma, count, nic.chunk_size())?;
+        nic.open_with(queues, |_| pool.local())
+    }
+    fn chip(&self) -> Chip {
+        self.simulated.chip()
+    }
+    fn send(&self, port: usize, frame: &[u8]) -> bool {
+        self.simulated.send(port, frame)
+    }
+    fn receive(&self, port: usize) -> Option<Vec<u8>> {
+        self.simulated.receive(port)
+    }
+    fn tick(&self) {
+        self.simulated.tick();
+    }
+    fn allocated(&self) -> usize {
+        self.simulated.allocated()
+    }
+    fn objections(&self) -> Vec<String> {
+        self.simulated.objections()
+    }
+    fn set_cable(&self, port: usize, plugged: bool) {
+        self.simulated.set_cable(port, plugged);
+    }
+    fn remove(&self, port: usize) {
+        self.simulated.remove(port);
+    }
+    fn insert(&self, port: usize) {
+        self.simulated.insert(port);
+    }
+}
+
 /// QEMU's 82576, twice, driven without a guest.
 #[derive(Debug)]
 pub struct Qemu {
@@ -168,9 +239,13 @@ impl Qemu {
 
 impl Bed for Qemu {
     type Platform = igb_qtest::Port;
+    type Memory = Local;
 
     fn platform(&self, port: usize) -> igb_qtest::Port {
         self.machine.port(port).unwrap_or_else(|error| panic!("port {port}: {error}"))
+    }
+    fn open(&self, nic: Igb<igb_qtest::Port>, queues: Queues) -> Result<Opened<Self>, Error> {
+        nic.open(queues)
     }
     fn chip(&self) -> Chip {
         Chip::I82576

@@ -18,28 +18,27 @@ pub use spread::spreads_flows;
 
 use crate::Bed;
 use core::time::Duration;
-use igb::{Action, Config, Controller, Exclusive, Igb, Local, Queue, Queues};
-
-type Opened<P> = (Controller<P>, Vec<Queue<P, Local>>);
+use crate::beds::Opened;
+use igb::{Action, Config, Exclusive, Igb, Queue, Queues};
 
 /// Longest time that anything may take by the bed's own ticks before a test fails.
 const PATIENCE: u32 = 20_000;
 
 /// Probes and opens a port, and waits for its link.
-fn open<B: Bed>(bed: &B, port: usize, queues: Queues) -> Opened<B::Platform> {
+fn open<B: Bed>(bed: &B, port: usize, queues: Queues) -> Opened<B> {
     open_as(bed, port, queues, Config::default())
 }
 
-fn open_as<B: Bed>(bed: &B, port: usize, queues: Queues, config: Config) -> Opened<B::Platform> {
+fn open_as<B: Bed>(bed: &B, port: usize, queues: Queues, config: Config) -> Opened<B> {
     let nic = Igb::probe(bed.platform(port), config).unwrap_or_else(|error| panic!("probe: {error}"));
-    let opened = nic.open(queues).unwrap_or_else(|error| panic!("open: {error}"));
+    let opened = bed.open(nic, queues).unwrap_or_else(|error| panic!("open: {error}"));
     let link = opened.0.wait_link(Duration::from_secs(10)).unwrap_or_else(|error| panic!("link: {error}"));
     assert!(link.up, "{link}");
     opened
 }
 
 /// Polls until `want` frames came or patience ends; gives what came.
-fn collect<P: igb::Platform>(bed: &impl Bed, queue: &mut Queue<P, Local>, want: usize) -> Vec<Vec<u8>> {
+fn collect<B: Bed>(bed: &B, queue: &mut Queue<B::Platform, B::Memory>, want: usize) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     for _ in 0..PATIENCE {
         queue
@@ -57,9 +56,9 @@ fn collect<P: igb::Platform>(bed: &impl Bed, queue: &mut Queue<P, Local>, want: 
 }
 
 /// Sends frames by batches, as room comes.
-fn send_all<P: igb::Platform>(
-    bed: &impl Bed,
-    queue: &mut Queue<P, Local>,
+fn send_all<B: Bed>(
+    bed: &B,
+    queue: &mut Queue<B::Platform, B::Memory>,
     frames: &[Vec<u8>],
     mut between: impl FnMut(),
 ) {
@@ -87,7 +86,7 @@ fn send_all<P: igb::Platform>(
 }
 
 /// Closes a device and sees that nothing is left of it.
-fn close<B: Bed>(bed: &B, opened: Opened<B::Platform>) {
+fn close<B: Bed>(bed: &B, opened: Opened<B>) {
     let (control, queues) = opened;
     control.close();
     drop((control, queues));

@@ -11,4 +11,4 @@ pub mod cases;
 pub mod frames;
 pub mod wrap;
 
-pub use beds::{Bed, Qemu, Simulated};
+pub use beds::{Bed, Incoherent, Qemu, Simulated};

@@ -110,6 +110,12 @@ fn every_vector() {
     cases::every_vector(&Qemu::new(Held, Timing::Real, false), 4);
 }
 
+/// More queues than vectors, which they then share.
+#[test]
+fn every_vector_of_all_queues() {
+    cases::every_vector(&Qemu::new(Held, Timing::Real, false), 16);
+}
+
 #[test]
 fn wakes_by_msix() {
     cases::wakes_on_frames(&Qemu::new(Held, Timing::Real, false), &[InterruptKind::MsiX]);

@@ -2,7 +2,7 @@
 
 use igb::{Chip, InterruptKind};
 use igb_suite::beds::Cables::{Held, Joined};
-use igb_suite::{Simulated, cases};
+use igb_suite::{Incoherent, Simulated, cases};
 
 /// One module of tests for each chip.
 macro_rules! on {
@@ -78,7 +78,12 @@ macro_rules! on {
             }
             #[test]
             fn every_vector() {
-                cases::every_vector(&Simulated::real_time($chip, Held), 4);
+                cases::every_vector(&Simulated::real_time($chip, Held), 2);
+            }
+            /// As many queues as there are: on the 82576 more than vectors, which they then share.
+            #[test]
+            fn every_vector_of_all_queues() {
+                cases::every_vector(&Simulated::real_time($chip, Held), $chip.rx_queues() as u16);
             }
             #[test]
             fn wakes_by_msix() {
@@ -112,4 +117,84 @@ on! {
     i82576: Chip::I82576, [1, 2, 8, 16];
     i350: Chip::I350, [1, 2, 8];
     i210: Chip::I210, [1, 2, 4];
+    i82575: Chip::I82575, [1, 2, 4];
+    i82580: Chip::I82580, [1, 2, 8];
+    i354: Chip::I354, [1, 2, 8];
+    i211: Chip::I211, [1, 2];
+}
+
+/// The same in a machine whose memory is not coherent. Left out: the two cases that put a bus of their own between, which
+/// have nothing to do with memory, and those of the packet buffer.
+macro_rules! incoherent {
+    ($($module:ident: $chip:expr;)*) => {$(
+        mod $module {
+            use super::*;
+
+            fn held() -> Incoherent {
+                Incoherent::new(Simulated::new($chip, Held))
+            }
+            fn real_time() -> Incoherent {
+                Incoherent::new(Simulated::real_time($chip, Held))
+            }
+
+            #[test]
+            fn opens_and_closes() {
+                cases::opens_and_closes(&held());
+            }
+            #[test]
+            fn bad_requests() {
+                cases::bad_requests(&held());
+            }
+            #[test]
+            fn address_filters() {
+                cases::address_filters(&held());
+            }
+            #[test]
+            fn every_length_both_ways() {
+                cases::every_length_both_ways(&held(), 10_000);
+            }
+            #[test]
+            fn rings_wrap() {
+                cases::ring_wraps(&held(), 64);
+                cases::ring_wraps(&held(), 4096);
+            }
+            #[test]
+            fn counts() {
+                cases::counts(&held());
+            }
+            #[test]
+            fn forwards_between_ports() {
+                cases::forwards_between_ports(&held(), 3000);
+            }
+            #[test]
+            fn full_ring_holds_back() {
+                cases::full_ring_holds_back(&held(), 80);
+            }
+            #[test]
+            fn spreads_flows() {
+                cases::spreads_flows(&held(), 4);
+            }
+            #[test]
+            fn wakes_by_msix() {
+                cases::wakes_on_frames(&held(), &[InterruptKind::MsiX]);
+            }
+            #[test]
+            fn reset_keeps_configuration() {
+                cases::reset_keeps_configuration(&real_time());
+            }
+            #[test]
+            fn reset_under_threads() {
+                cases::reset_under_threads(&real_time());
+            }
+            #[test]
+            fn removal_under_traffic() {
+                cases::removal_under_traffic(&held());
+            }
+        }
+    )*};
+}
+
+incoherent! {
+    i82576_incoherent: Chip::I82576;
+    i210_incoherent: Chip::I210;
 }

@@ -34,7 +34,7 @@ pub fn bad_requests<B: Bed>(bed: &B) {
     for count in [0, has + 1, u16::MAX] {
         let nic =
             Igb::probe(bed.platform(0), Config::default()).unwrap_or_else(|error| panic!("probe: {error}"));
-        match nic.open(Queues::combined(count)) {
+        match bed.open(nic, Queues::combined(count)) {
             Err(Error::QueueCount { asked, has: said, .. }) => assert_eq!((asked, said), (count, has)),
             other => panic!("{count} queues: {other:?}"),
         }
@@ -42,7 +42,7 @@ pub fn bad_requests<B: Bed>(bed: &B) {
     for ring in [0, 8, 63, 65, 100, 4097, 8192, u32::MAX] {
         let nic =
             Igb::probe(bed.platform(0), Config::default()).unwrap_or_else(|error| panic!("probe: {error}"));
-        match nic.open(Queues::combined(1).rings(ring, 64)) {
+        match bed.open(nic, Queues::combined(1).rings(ring, 64)) {
             Err(Error::Ring(_)) => {}
             other => panic!("a ring of {ring}: {other:?}"),
         }
