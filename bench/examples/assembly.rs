@@ -100,13 +100,6 @@ pairs! {
         bus.write32(EICR_AT, 1 << 31)
     }
 
-    // What a queue keeps and rings.
-    ours_doorbell hand_doorbell (bell: (&Reg<Mapped, RDT>, &Bell), tail: u32) {
-        bell.0.set(tail)
-    } {
-        bell.1.bus.write32(bell.1.offset, tail)
-    }
-
     ours_doorbell_of_queue_2 hand_doorbell_of_queue_2 (bus: Mapped, tail: u32) {
         Regs::new(bus, Chip::I210).rdt(2).set(tail)
     } {
@@ -118,10 +111,22 @@ pairs! {
             bell.set(tail);
         }
     } {
-        if queue <= 3 {
-            bus.write32(0x2818 + queue as u32 * 0x100, tail)
+        match queue {
+            0..=3 => bus.write32(0x2818 + queue as u32 * 0x100, tail),
+            _ => {}
         }
     }
+}
+
+/// What a queue keeps and rings.
+#[unsafe(no_mangle)]
+pub fn ours_doorbell(bell: &Reg<Mapped, RDT>, tail: u32) {
+    bell.set(tail);
+}
+
+#[unsafe(no_mangle)]
+pub fn hand_doorbell(bell: &Bell, tail: u32) {
+    bell.bus.write32(bell.offset, tail);
 }
 
 /// The words, as a type of this file, so that everything about it is compiled here.

@@ -21,6 +21,12 @@ const PHY: u32 = 0x02A8_0390;
 pub struct Words(&'static [AtomicU32; BAR / 4]);
 
 impl Words {
+    /// Where they lie.
+    pub fn addresses(&self) -> core::ops::Range<usize> {
+        let range = self.0.as_ptr_range();
+        range.start.addr()..range.end.addr()
+    }
+
     /// Fresh ones, all zero. They live as long as the process.
     fn leak() -> Self {
         Self(Box::leak(Box::new([const { AtomicU32::new(0) }; BAR / 4])))

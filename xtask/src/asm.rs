@@ -206,7 +206,21 @@ fn normal(lines: &[String]) -> Vec<String> {
             None => normal.push(text.to_owned()),
         }
     }
+    for at in 1..normal.len() {
+        let (Some(compare), Some(jump)) = (above(&normal[at - 1]), normal[at].strip_prefix("ja ")) else {
+            continue;
+        };
+        let jump = format!("jae {jump}");
+        (normal[at - 1], normal[at]) = (compare, jump);
+    }
     normal
+}
+
+/// "More than n" is "n + 1 and more": a comparison with a number, with the next one.
+fn above(compare: &str) -> Option<String> {
+    let (mnemonic, rest) = compare.split_once(" $").filter(|(mnemonic, _)| mnemonic.starts_with("cmp"))?;
+    let (number, rest) = rest.split_once(',')?;
+    Some(format!("{mnemonic} ${},{rest}", number.parse::<u32>().ok()?.checked_add(1)?))
 }
 
 /// What is reached from a function's first instruction. Landing pads of unwinding are not: nothing jumps there.
@@ -284,8 +298,8 @@ ours_a:
 .Lfunc_end7:
 	.type	hand_a,@function
 hand_a:
-	cmpq	$3, %rsi
-	ja	.LBB0_2
+	cmpq	$4, %rsi
+	jae	.LBB0_2
 .LBB0_1:
 	movl	%edx, (%rdi)
 .LBB0_2:

@@ -107,7 +107,8 @@ fn instructions(console: &mut Console, counts: &mut Counts) -> Result<()> {
     let mut cargo = run::cargo();
     cargo
         .args(["bench", "--quiet", "--package", "igb-bench", "--bench", "instructions", "--"])
-        .args(["--output-format=json", "--parallel=0", "--nosummary=yes"])
+        .args(["--output-format=json", "--nosummary=yes"])
+        .arg(format!("--parallel={}", std::thread::available_parallelism().map_or(1, usize::from)))
         .env("GUNGRAUN_RUNNER", runner(console)?)
         .env("GUNGRAUN_VALGRIND_BIN", valgrind);
     let text = run::quiet(console, "counting instructions", &mut cargo)?;
