@@ -32,5 +32,5 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let json = arguments.json;
-    output::finish(json, commands::run(arguments.command))
+    output::finish(json, commands::run(arguments.command, json))
 }

@@ -36,6 +36,14 @@ fn names_that_mean_nothing() {
 }
 
 #[test]
+fn one_standard_output_is_not_for_two() {
+    let said = igbctl(&["dump", "sim:", "-w", "-", "--json"]);
+    assert_eq!(said.status, Some(2));
+    let answer: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(answer["error"]["kind"], "usage");
+}
+
+#[test]
 fn what_the_driver_refuses() {
     for (arguments, words) in [
         (&["demo", "--chip", "i211", "--queues", "3"][..], "3 queues asked for; the i211 has 1 to 2"),

@@ -80,7 +80,7 @@ fn frames() -> Vec<Vec<u8>> {
     // TCP: handshake, data of every kind of size, end; over IPv4 and IPv6
     for (flow, size) in [(0u16, 1460usize), (1, 536), (2, 1), (3, 1200)] {
         let port = 50_000 + flow;
-        let mut sequence = 1000 * u32::from(flow);
+        let mut sequence = 1000 * u32::from(flow + 1);
         let mut push = |sequence: u32, syn: bool, fin: bool, payload: &[u8]| {
             let mut frame = Vec::new();
             let ethernet = PacketBuilder::ethernet2(A, B);
@@ -171,8 +171,10 @@ fn frames() -> Vec<Vec<u8>> {
     frames.push([&B[..], &A, &[0x88, 0xb5], &noise.bytes(90)].concat());
 
     // 802.3 with a length instead of a type: spanning tree
-    let bpdu = [0x42, 0x42, 0x03, 0, 0, 0, 0, 0, 0x80, 0, 2, 0x1b, 0x21, 0, 0, 0x0a, 0, 0, 0, 0];
-    frames.push([&[0x01, 0x80, 0xc2, 0, 0, 0][..], &A, &[0, 38], &bpdu, &[0; 18]].concat());
+    let bridge = [&[0x80, 0][..], &A].concat();
+    let timers = [0x80, 1, 0, 0, 20, 0, 2, 0, 15, 0];
+    let bpdu = [&[0x42, 0x42, 0x03, 0, 0, 0, 0, 0][..], &bridge, &[0; 4], &bridge, &timers].concat();
+    frames.push([&[0x01, 0x80, 0xc2, 0, 0, 0][..], &A, &[0, 38], &bpdu].concat());
     frames
 }
 

@@ -13,8 +13,8 @@ use crate::args::Command;
 use crate::failure::Failure;
 use crate::output::Report;
 
-/// Does what the command line says.
-pub(crate) fn run(command: Command) -> Result<Report, Failure> {
+/// Does what the command line says. `json`: standard output is for the answer.
+pub(crate) fn run(command: Command, json: bool) -> Result<Report, Failure> {
     match command {
         Command::List => Ok(list::list()),
         Command::Info(options) => info::info(options),
@@ -23,7 +23,7 @@ pub(crate) fn run(command: Command) -> Result<Report, Failure> {
         Command::Rxdrop(options) => receive::rxdrop(options),
         Command::Txgen(options) => txgen::txgen(options),
         Command::Fwd(options) => fwd::fwd(options),
-        Command::Dump(options) => receive::dump(options),
+        Command::Dump(options) => receive::dump(options, json),
         Command::Demo(options) => demo::demo(options),
     }
 }

@@ -37,7 +37,12 @@ pub(crate) fn stats(mut options: Stats) -> Result<Report, Failure> {
 }
 
 /// `dump`.
-pub(crate) fn dump(options: Dump) -> Result<Report, Failure> {
+pub(crate) fn dump(options: Dump, json: bool) -> Result<Report, Failure> {
+    if json && is_standard_output(&options.write) {
+        return Err(Failure::Usage(
+            "the capture and --json cannot both go to standard output: name a file".into(),
+        ));
+    }
     receive(options.receive, Purpose::Write(options.write))
 }
 
