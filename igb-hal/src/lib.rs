@@ -23,7 +23,7 @@ mod statistics;
 
 pub use address::{MacAddress, ParseAddressError, WhyBad};
 pub use error::Error;
-pub use firmware::Firmware;
+pub use firmware::{Firmware, ImageVersion};
 pub use identify::identify;
 pub use igb_phy::{Advertise, Duplex, Mdix, PhyId, Speed};
 pub use igb_regs::{Chip, Device, Media};

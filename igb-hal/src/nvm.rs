@@ -138,34 +138,30 @@ impl<B: Bus> Nvm<'_, B> {
         Ok(EERD::DATA.read(value) as u16)
     }
 
-    /// A word of the iNVM: the last record of it, else the default that the drivers know, else all ones.
+    /// A word of the iNVM: its first record, else the default that the drivers know, else all ones.
     ///
-    /// Datasheet I210 3.4.2. Records: 1 a word, 2 a CSR with another dword, 3 a PHY register, 4 a key of eight more
-    /// dwords, 0 the end, anything else one dword to skip.
+    /// Records by their type, bits 2:0: 0 the end; 1 a word, with its address in bits 15:9 and its value in bits 31:16;
+    /// 2 a CSR, one more dword; 3 a PHY register; 4 a key, eight more dwords; anything else one dword to skip. Sources:
+    /// datasheet I210 3.4.2 and 3.4.4; DPDK e1000_i210.c and e1000_i210.h, also for the defaults. Words 0x0B to 0x0E
+    /// stand in PCI configuration space when no record has them.
     fn invm(&self, word: u16) -> u16 {
-        let mut found = match word {
-            0x0F => 0x7243,
-            0x13 => 0x00C1,
-            0x1C => 0x0184,
-            0x1F => 0x200C,
-            _ => u16::MAX,
-        };
         let mut at = 0;
         while let Some(record) = self.mac.regs().invm_data(at) {
             let record = record.get();
             at += match record & 7 {
                 0 => break,
-                1 => {
-                    if record >> 9 & 0x7F == u32::from(word) {
-                        found = (record >> 16) as u16;
-                    }
-                    1
-                }
+                1 if record >> 9 & 0x7F == u32::from(word) => return (record >> 16) as u16,
                 2 => 2,
                 4 => 9,
                 _ => 1,
             };
         }
-        found
+        match word {
+            0x0F => 0x7243,
+            0x13 => 0x00C1,
+            0x1C => 0x0184,
+            0x1F => 0x200C,
+            _ => u16::MAX,
+        }
     }
 }

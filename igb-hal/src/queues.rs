@@ -3,7 +3,7 @@
 use crate::mac::Wait;
 use crate::{Error, Mac};
 use embedded_hal::delay::DelayNs;
-use igb_regs::{Bus, Chip, RCTL, RDT, RXDCTL, Reg, SRRCTL, TCTL, TDT, TXDCTL};
+use igb_regs::{Bus, Chip, DVMOLR, RCTL, RDT, RXDCTL, Reg, SRRCTL, TCTL, TDT, TXDCTL};
 
 /// How long a queue may take to be on or off.
 const SWITCH_US: u32 = 10_000;
@@ -94,7 +94,8 @@ impl<B: Bus> Mac<B> {
     /// Starts receive queue `q` on an empty ring: head and tail are 0. The caller fills the ring and then rings the
     /// tail; a write to the tail of a queue that is off starts nothing.
     ///
-    /// Datasheet I210 4.5.9: disable, base and length, head and tail, SRRCTL, enable, wait for ENABLE.
+    /// Datasheet I210 4.5.9: disable, base and length, head and tail, SRRCTL and what else is the queue's, enable, wait
+    /// for ENABLE.
     ///
     /// # Errors
     ///
@@ -124,6 +125,10 @@ impl<B: Bus> Mac<B> {
                 + SRRCTL::DESCTYPE_ADVANCED
                 + SRRCTL::DROP_EN.val(config.drop_when_empty.into()),
         );
+        // From I350 on the FCS is taken out per queue, along with RCTL.SECRC (DPDK igb_rxtx.c).
+        if let Some(dvmolr) = regs.dvmolr(q) {
+            dvmolr.modify(DVMOLR::STRCRC.val(1));
+        }
         regs.rxdctl(q).write(
             RXDCTL::PTHRESH.val(config.prefetch.into())
                 + RXDCTL::HTHRESH.val(config.host.into())

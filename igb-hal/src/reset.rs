@@ -228,7 +228,8 @@ impl<B: Bus> Mac<B> {
         }
     }
 
-    /// An 82575 without an EEPROM has nobody to set its analog parts (the drivers' init script).
+    /// An 82575 without an EEPROM has nobody to set its analog parts. Source of the values and of the wait, 640 times
+    /// 5 us: DPDK e1000_82575.c, e1000_reset_init_script_82575.
     fn analog_defaults(&self, delay: &mut impl DelayNs) -> Result<(), Error> {
         const SCTL: &[(u32, u32)] = &[(0x00, 0x0C), (0x01, 0x78), (0x1B, 0x23), (0x23, 0x15)];
         const CCMCTL_VALUES: &[(u32, u32)] = &[(0x14, 0x00), (0x10, 0x00)];
@@ -244,7 +245,7 @@ impl<B: Bus> Mac<B> {
         for (register, offset, values) in offsets {
             let Some(offset) = offset else { continue };
             let wait =
-                Wait { register, index: u16::MAX, what: "READY did not set", step_us: 5, limit_us: 5_000 };
+                Wait { register, index: u16::MAX, what: "READY did not set", step_us: 5, limit_us: 3_200 };
             for (address, data) in values {
                 regs.bus().write32(offset, data | address << 8);
                 let ready = |value: u32| CCMCTL::READY.is_set(value);

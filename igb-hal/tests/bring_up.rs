@@ -129,5 +129,5 @@ fn a_board_without_an_eeprom_gets_its_analog_values() {
     fake.set(0x24, 1 << 31);
     // Nothing sets the ready bit, so the first of them is waited for in vain, and not for ever.
     let late = mac(&fake).reset(&mut time).unwrap_err();
-    assert_eq!(late.to_string(), "SCTL.READY did not set within 5 ms (SCTL=0x0000000c)");
+    assert_eq!(late.to_string(), "SCTL.READY did not set within 3200 us (SCTL=0x0000000c)");
 }

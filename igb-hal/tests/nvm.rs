@@ -62,7 +62,6 @@ fn words_of_a_flashless_chip_are_records() {
     let record = |word: u32, data: u32| 1 | word << 9 | data << 16;
     let dwords = [
         record(0, 0xA000),
-        record(5, 0x1111),
         2,                 // a CSR with
         record(5, 0x2222), // its value
         4,                 // a key
@@ -76,8 +75,9 @@ fn words_of_a_flashless_chip_are_records() {
         0,
         7, // taken back
         record(5, 0x4444),
+        record(5, 0x6666), // the first counts
         0,
-        record(5, 0x5555), // after the end
+        record(3, 0x5555), // after the end
     ];
     for (index, dword) in (0..).zip(dwords) {
         fake.set(0x1_2120 + 4 * index, dword);
@@ -146,7 +146,14 @@ fn an_alternate_address_comes_first_on_the_early_chips() {
 #[test]
 fn firmware_has_a_name() {
     let (fake, mut time) = (Fake::new(Chip::I82576), Time::default());
-    assert_eq!(mac(&fake).firmware(&mut time).expect("works").to_string(), "NVM image 3.25");
+    let name = |fake: &Fake, time: &mut Time| mac(fake).firmware(time).expect("works").to_string();
+    fake.nvm.borrow_mut()[0x43] = 0x8000;
+    assert_eq!(name(&fake, &mut time), "NVM image 3.25");
+    fake.nvm.borrow_mut()[0x43] = 0xFFFF;
+    assert_eq!(name(&fake, &mut time), "NVM image 3.2.5", "without an image ID");
     fake.set(0x5B54, 1 << 15 | 2 << 1);
-    assert_eq!(mac(&fake).firmware(&mut time).expect("works").to_string(), "NVM image 3.25, firmware mode 2");
+    assert_eq!(name(&fake, &mut time), "NVM image 3.2.5, firmware mode 2");
+    fake.nvm.borrow_mut()[5] = 0xFFFF;
+    assert_eq!(name(&fake, &mut time), "NVM image unversioned, firmware mode 2");
+    assert_eq!(name(&Fake::new(Chip::I350), &mut time), "NVM image 3.25");
 }

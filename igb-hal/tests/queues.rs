@@ -19,6 +19,7 @@ fn a_receive_queue_starts_in_the_datasheets_order() {
         (0x2910, 0),
         (0x2918, 0),
         (0x290C, 0x8200_0002),
+        (0xC078, 0x8000_0000),
         (0x2928, 0x0204_0808),
     ];
     assert_eq!(*fake.log.borrow(), expected);

@@ -65,6 +65,7 @@ impl<M: Mdio> Phy<M> {
                 // At gigabit each pair has its own polarity, in the signal processor's pages.
                 found.polarity_reversed =
                     (status.speed() != IgpPortStatus::SPEED_M1000).then(|| status.polarity_reversed());
+                // As the drivers read it; the 82575's manual names bit 5 instead.
                 found.downshifted = Some(self.read::<IgpLinkHealth>()?.downgraded());
             }
             Family::I82580 => {
@@ -87,7 +88,7 @@ impl<M: Mdio> Phy<M> {
         let length = match (self.family(), self.model()) {
             (_, Model::M88E1111) => marvell_steps(self.read::<MarvellStatus>()?.cable_length()),
             (_, Model::M88E1112) => marvell_steps(self.read::<MarvellDspDistance>()?.cable_length()),
-            (_, Model::I210 | Model::M88E1512 | Model::M88E1543 | Model::I347At4) => {
+            (_, Model::I210 | Model::M88E1340M | Model::M88E1512 | Model::M88E1543 | Model::I347At4) => {
                 let metres = self.read::<MarvellDiagnosticsControl>()?.metres();
                 let unit = if metres { 1 } else { 100 };
                 let pairs = [

@@ -32,9 +32,9 @@ impl<M: Mdio> Phy<M> {
     /// [`Error::Unsupported`] on 82575, 82576 and 82580 and on the PHYs that no source describes; [`Error::Mdio`].
     pub fn advertise_eee(&mut self, eee: Eee) -> Result<(), Error<M::Error>> {
         self.needs_eee()?;
-        if self.model() == Model::M88E1543 {
-            // The MAC of I354 cannot tell the PHY when to idle: the PHY decides.
-            self.modify(|control: MarvellEeeControl| control.with_master(eee != Eee::NONE))?;
+        if matches!(self.model(), Model::M88E1512 | Model::M88E1543) && eee != Eee::NONE {
+            // As the drivers do before they offer it on I354; they never clear the bit.
+            self.modify(|control: MarvellEeeControl| control.with_master(true))?;
         }
         let now = self.read_mmd::<EeeAdvertisement>()?;
         self.write_mmd(now.with_t_100(eee.t_100).with_t_1000(eee.t_1000))

@@ -117,7 +117,7 @@ impl<M: Mdio> Phy<M> {
                 .with_polarity_correction_off(!setup.polarity_correction)
         })?;
         if self.id().revision() < 4 {
-            // Early revisions lose the clock towards the MAC's 25 MHz setting in a reset.
+            // The drivers force the clock towards the MAC to 25 MHz on revisions below 4, and one try before a downshift.
             self.modify(|control: MarvellExtendedControl| {
                 control
                     .with_transmit_clock(
@@ -138,7 +138,7 @@ impl<M: Mdio> Phy<M> {
                 .with_downshift(false)
         };
         if self.model() == Model::M88E1543 {
-            // This one takes a new number of tries only while the downshift is off and a reset has told it so.
+            // On this one the drivers turn the downshift off and reset before they set the tries.
             self.modify(set)?;
             self.reset(delay)?;
         }

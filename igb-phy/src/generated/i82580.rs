@@ -79,7 +79,7 @@ impl I82580Config {
 /// Second status register.
 ///
 /// - PHY_STATUS_2; all chips.
-/// - Source: dpdk e1000_phy.h I82577_PHY_STATUS2.
+/// - Source: dpdk e1000_phy.h I82577_PHY_STATUS2; linux e1000_phy.h I82580_PHY_STATUS2.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct I82580Status2 {

@@ -345,14 +345,14 @@ impl MarvellMacControl {
     /// Register address.
     pub const ADDRESS: u8 = 16;
 }
-/// Energy efficient Ethernet of the M88E1543.
+/// Energy efficient Ethernet of M88E1512 and M88E1543.
 ///
 /// - EEE_CTRL_1; all chips.
-/// - Source: dpdk e1000_defines.h E1000_M88E1543_EEE_CTRL_1.
+/// - Source: dpdk e1000_defines.h E1000_M88E1543_EEE_CTRL_1; dpdk e1000_82575.c e1000_set_eee_i354.
 #[bitfield(u16)]
 #[derive(PartialEq, Eq)]
 pub struct MarvellEeeControl {
-    /// The PHY itself, not the MAC, decides on low power idle.
+    /// Master; drivers set it before they offer EEE.
     pub master: bool,
     #[bits(15)]
     __: u16,

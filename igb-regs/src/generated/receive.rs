@@ -855,9 +855,9 @@ impl DVMOLR {
     ///
     /// Bit 30.
     pub const STRVLAN: Field<u32, Self> = Field::new(0x1, 30);
-    /// Strips the CRC.
+    /// Strips the CRC; drivers set it along with RCTL.SECRC.
     ///
-    /// Bit 31.
+    /// Bit 31; source: dpdk igb_rxtx.c.
     pub const STRCRC: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
