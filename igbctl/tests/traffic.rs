@@ -151,11 +151,20 @@ fn ctrl_c_ends_in_a_table_and_130() {
     {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("out.pcapng");
-        let mut child = command(&["dump", "sim:/1", "--source", "sim:/0", "-w", file.to_str().unwrap()])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command(&[
+            "dump",
+            "sim:/1",
+            "--source",
+            "sim:/0",
+            "--seconds",
+            "60",
+            "-w",
+            file.to_str().unwrap(),
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
         until(|| std::fs::metadata(&file).is_ok_and(|file| file.len() > 100_000));
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
         until(|| child.try_wait().unwrap().is_some());
