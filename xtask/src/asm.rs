@@ -247,7 +247,10 @@ impl<'a> Walk<'a> {
                 }
                 if mnemonic.starts_with("call") {
                     let name = symbol(operand);
-                    walk.calls.insert(name);
+                    match name.starts_with('%') {
+                        true => walk.calls.extend(pointers(lines, name)),
+                        false => drop(walk.calls.insert(name)),
+                    }
                     if ["panic", "_fail", "Unwind_Resume", "beyond"].iter().any(|part| name.contains(part)) {
                         break;
                     }
@@ -274,6 +277,16 @@ impl<'a> Walk<'a> {
         }
         walk
     }
+}
+
+/// The functions whose addresses are put into a register anywhere; the register itself if there are none.
+fn pointers<'a>(lines: &'a [String], register: &'a str) -> Vec<&'a str> {
+    let load = |line: &'a String| {
+        let (source, target) = line.strip_prefix("movq ")?.split_once(", ")?;
+        (target == register && source.contains("@GOTPCREL")).then(|| symbol(source))
+    };
+    let found: Vec<&str> = lines.iter().filter_map(load).collect();
+    if found.is_empty() { vec![register] } else { found }
 }
 
 /// `*name@GOTPCREL(%rip)` and `name@PLT` as `name`.
@@ -315,7 +328,8 @@ rare:
 	.type	hot_b,@function
 hot_b:
 	callq	rare
-	callq	*helper@GOTPCREL(%rip)
+	movq	helper@GOTPCREL(%rip), %r8
+	callq	*%r8
 	callq	*_core9panicking5panic@GOTPCREL(%rip)
 .LBB1_9:
 	lock		decq	(%rax)
@@ -345,7 +359,7 @@ helper:
         );
         let exchange = TEXT.replace("helper:\n", "helper:\n\txchgl\t%eax, (%rdi)\n");
         assert!(Listing::parse(&exchange).polls().is_err());
-        let unknown = TEXT.replace("callq	*helper@", "callq	*elsewhere@");
+        let unknown = TEXT.replace("movq	helper@", "movq	elsewhere@");
         assert!(Listing::parse(&unknown).polls().unwrap_err().to_string().contains("elsewhere"));
     }
 }
