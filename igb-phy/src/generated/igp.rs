@@ -75,7 +75,7 @@ impl IgpPortControl {
 pub struct IgpLinkHealth {
     #[bits(5)]
     __: u16,
-    /// Smart speed took a lower speed, by the 82575's manual; the drivers look at bit 15.
+    /// Smart speed took a lower speed, by the 82575's manual, in the words of the manual of older chips; the drivers look at bit 15 on all of them.
     pub downgraded_manual: bool,
     #[bits(9)]
     __: u16,
