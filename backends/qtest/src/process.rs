@@ -47,6 +47,8 @@ impl Process {
             memfd_create("igb-qemu-said", MemfdFlags::CLOEXEC).during("making a place for QEMU's words")?;
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        // Ctrl-C in a terminal is for us: the device is closed first, then QEMU goes.
+        command.process_group(0);
         command.stderr(said.try_clone().during("making a place for QEMU's words")?);
         let mappings =
             given.into_iter().map(|Given { fd, number }| FdMapping { parent_fd: fd, child_fd: number });
