@@ -73,7 +73,7 @@ pairs! {
         Regs::new(bus, chip).ctrl().modify(CTRL::SPEED.val(2) + CTRL::FRCSPD.val(1))
     } {{
         let _ = chip;
-        bus.write32(CTRL_AT, bus.read32(CTRL_AT) & !ACTING & !(3 << 8) | 2 << 8 | 1 << 11)
+        bus.write32(CTRL_AT, bus.read32(CTRL_AT) & !ACTING & !(3 << 8) | 2 << 8 | 1 << 11);
     }}
 
     ours_is_set hand_is_set (bus: Mapped) -> bool {
@@ -111,9 +111,8 @@ pairs! {
             bell.set(tail);
         }
     } {
-        match queue {
-            0..=3 => bus.write32(0x2818 + queue as u32 * 0x100, tail),
-            _ => {}
+        if queue <= 3 {
+            bus.write32(0x2818 + queue as u32 * 0x100, tail);
         }
     }
 }
