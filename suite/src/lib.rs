@@ -9,6 +9,7 @@
 pub mod beds;
 pub mod cases;
 pub mod frames;
+pub mod pair;
 pub mod wrap;
 
 pub use beds::{Bed, Incoherent, Qemu, Simulated};

@@ -425,6 +425,17 @@ impl Memory {
         self.0.state().slabs.iter().map(|slab| slab.arena.allocated()).sum()
     }
 
+    /// Reads as a device would, whoever owns the bytes. False, and nothing read, if a byte lies outside of what was taken
+    /// from here.
+    pub fn read(&self, iova: u64, out: &mut [u8]) -> bool {
+        self.0.state().slabs.iter().any(|slab| slab.arena.read(iova, out))
+    }
+
+    /// Writes as a device would. False, and nothing written, if a byte lies outside.
+    pub fn write(&self, iova: u64, bytes: &[u8]) -> bool {
+        self.0.state().slabs.iter().any(|slab| slab.arena.write(iova, bytes))
+    }
+
     /// Bytes that devices see: whole pieces, and what `map` showed.
     pub fn visible(&self) -> u64 {
         self.0.state().pinned()

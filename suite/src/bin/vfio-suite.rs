@@ -1,0 +1,348 @@
+//! The pair cases over VFIO, for a machine or a guest with two igb devices on one wire.
+//!
+//! ```text
+//! vfio-suite run ADDRESS ADDRESS [CASE...]   the cases, as TAP; status 0 if all passed
+//! vfio-suite list                            every igb function
+//! vfio-suite bind ADDRESS [force]            to vfio-pci; unbind ADDRESS: back
+//! vfio-suite check ADDRESS                   opens and closes; says what is missing
+//! vfio-suite hold ADDRESS                    opens, says so, and sends until killed
+//! ```
+
+use core::time::Duration;
+use igb::hal::{RingAt, RxQueueConfig};
+use igb::ring::{Coherent, Dma};
+use igb::{Config, Exclusive, Igb, InterruptKind, Memory, PciConfig, Platform, Queues};
+use igb_regs::Bus;
+use igb_suite::frames;
+use igb_suite::pair::{self, Pair};
+use igb_vfio::{Address, Container, Device, Error, Host, Options, Reset};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Instant;
+
+/// Two functions in one container.
+struct Bed {
+    container: Container,
+    addresses: [Address; 2],
+    log: Mutex<Option<File>>,
+}
+
+impl Bed {
+    fn new(addresses: [Address; 2]) -> Result<Self, Error> {
+        Ok(Self { container: Container::new()?, addresses, log: Mutex::new(kernel_log()) })
+    }
+
+    fn open(&self, port: usize) -> Device {
+        self.container.open_at(self.addresses[port]).unwrap_or_else(|error| panic!("port {port}: {error}"))
+    }
+
+    /// What the kernel logged of IOMMU faults since the last time.
+    fn faults(&self) -> Vec<String> {
+        let mut log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some(log) = log.as_mut() else { return Vec::new() };
+        let (mut lines, mut record) = (Vec::new(), vec![0; 8192]);
+        loop {
+            match log.read(&mut record) {
+                Ok(len) if len > 0 => lines.push(String::from_utf8_lossy(&record[..len]).into_owned()),
+                // Records were overwritten before they were read: the next is there.
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+                _ => break,
+            }
+        }
+        lines.retain(|line| line.contains("DMAR") && line.contains("fault"));
+        lines
+    }
+}
+
+/// The kernel's log, from its end on. None where that may not be read: faults are then not seen.
+fn kernel_log() -> Option<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    const NONBLOCK: i32 = 0o4000;
+    let mut log = File::options().read(true).custom_flags(NONBLOCK).open("/dev/kmsg").ok()?;
+    log.seek(SeekFrom::End(0)).ok()?;
+    Some(log)
+}
+
+impl Pair for Bed {
+    type Platform = Device;
+
+    fn platform(&self, port: usize) -> Device {
+        self.open(port)
+    }
+    fn tick(&self) {
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    fn allocated(&self) -> usize {
+        self.container.memory().allocated()
+    }
+    fn objections(&self) -> Vec<String> {
+        self.faults()
+    }
+}
+
+/// A case: its name and what it does.
+type Case = (&'static str, fn(&Bed));
+
+const CASES: &[Case] = &[
+    ("addresses below a limit", mask),
+    ("opens and closes", |bed| pair::opens_and_closes(bed)),
+    ("every length both ways", |bed| pair::every_length_both_ways(bed, 3000)),
+    ("small rings wrap", |bed| pair::ring_wraps(bed, 64)),
+    ("large rings wrap", |bed| pair::ring_wraps(bed, 4096)),
+    ("forwards without copy", |bed| pair::forwards_without_copy(bed, 500)),
+    ("spreads flows over 2", |bed| pair::spreads_flows(bed, 2)),
+    ("spreads flows over 8", |bed| pair::spreads_flows(bed, 8)),
+    ("every vector of 8 queues", |bed| pair::every_vector(bed, 8)),
+    ("wakes by MSI-X", |bed| pair::wakes_on_frames(bed, &[InterruptKind::MsiX], 50)),
+    ("wakes by MSI", |bed| pair::wakes_on_frames(bed, &[InterruptKind::Msi], 50)),
+    ("wakes by INTx", |bed| pair::wakes_on_frames(bed, &[InterruptKind::Intx], 50)),
+    ("resets under traffic", |bed| pair::resets_under_traffic(bed, 3)),
+    ("quiet after close", |bed| pair::quiet_after_close(bed)),
+    ("decoding off", |bed| pair::decoding_off(bed)),
+    ("memory goes away", memory_goes_away),
+    ("open twice", open_twice),
+    ("reset of the bus", reset_of_the_bus),
+    ("foreign memory", foreign_memory),
+    ("no faults, and it works again", |bed| pair::every_length_both_ways(bed, 100)),
+];
+
+/// A device that writes to memory that was given back is stopped by the IOMMU, and nothing else is hurt. This is the one
+/// case that makes a fault.
+fn memory_goes_away(bed: &Bed) {
+    const PIECE: usize = 2 << 20;
+    let open = |port| {
+        let nic =
+            Igb::probe(bed.open(port), Config::default()).unwrap_or_else(|error| panic!("probe: {error}"));
+        nic.open(Queues::combined(1)).unwrap_or_else(|error| panic!("open: {error}"))
+    };
+    let ((a, mut sender), (b, receiver)) = (open(0), open(1));
+    for control in [&a, &b] {
+        control.wait_link(Duration::from_secs(20)).unwrap_or_else(|error| panic!("link: {error}"));
+    }
+    receiver.into_iter().for_each(|queue| queue.close().unwrap_or_else(|error| panic!("queue: {error}")));
+    // A ring of our own: 8 descriptors, whose buffers are in a piece that is theirs alone.
+    let memory = bed.container.memory();
+    let ring = Coherent::new(&memory, 4096, 4096).expect("a ring");
+    let buffers = Coherent::new(&memory, PIECE, 4096).expect("buffers");
+    let visible = memory.visible();
+    let (base, at) = (ring.region().iova, buffers.region().iova);
+    for n in 0..8 {
+        let descriptor = [at + n * 4096, 0].map(u64::to_le_bytes).concat();
+        assert!(memory.write(base + 16 * n, &descriptor));
+    }
+    let mut delay = b.platform().delay();
+    let config = RxQueueConfig::for_chip(b.chip());
+    b.mac().start_rx_queue(0, RingAt { base, bytes: 128 }, &config, &mut delay).expect("starts");
+    b.mac().rx_tail(0).set(7);
+    let mut send = |number| {
+        let frame = frames::numbered(b.address().0, number, 200);
+        let sent = sender[0].send_batch(1, |memory| {
+            let mut buffer = memory.take()?;
+            buffer.set(&frame).then_some(buffer)
+        });
+        assert_eq!(sent, Ok(1));
+        std::thread::sleep(Duration::from_millis(100));
+        frame
+    };
+    let frame = send(1);
+    let mut seen = vec![0; 200];
+    assert!(memory.read(at, &mut seen));
+    assert_eq!(seen, frame, "what is shown is reached");
+    assert_eq!(bed.faults(), Vec::<String>::new());
+    drop(buffers);
+    assert_eq!(memory.visible(), visible - PIECE as u64, "hidden when freed");
+    send(2);
+    let faults = bed.faults();
+    assert!(!faults.is_empty(), "no fault was logged");
+    println!("# {}", faults[0].trim());
+    drop(sender);
+    b.close();
+    a.close();
+    drop((a, b));
+    drop(ring);
+    assert_eq!(memory.allocated(), 0);
+}
+
+/// One function opened twice, by one container and by another.
+fn open_twice(bed: &Bed) {
+    let device = bed.open(0);
+    match bed.container.open_at(bed.addresses[0]) {
+        Err(Error::AlreadyOpen(address)) => assert_eq!(address, bed.addresses[0]),
+        other => panic!("{other:?}"),
+    }
+    let second = Container::new().and_then(|container| container.open_at(bed.addresses[0]));
+    match second {
+        Err(error @ Error::Busy { holder: Some(holder), .. }) => {
+            assert_eq!(holder.pid, std::process::id());
+            println!("# {error}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let bus = device.bus();
+    drop(device);
+    assert_eq!(bus.read32(8), u32::MAX, "what is left of it acts as gone");
+    assert!(bus.fault().is_some());
+    drop(bed.open(0));
+}
+
+/// The function is reset by itself as it is opened, and by its bus when that is asked for.
+fn reset_of_the_bus(bed: &Bed) {
+    let device = bed.open(0);
+    assert_eq!(device.was_reset(), Reset::Function);
+    let bus = device.bus();
+    let regs = igb_regs::Regs::new(&bus, igb::Chip::I82576);
+    regs.vet().set(0x1234);
+    assert_eq!(regs.vet().get(), 0x1234);
+    assert_eq!(device.reset_bus(), Ok(true));
+    assert_eq!(device.pci().read32(0) & 0xffff, 0x8086, "configuration space is back");
+    assert_eq!(regs.vet().get() & 0xffff, 0x8100, "and the registers are as after reset");
+    assert!(device.start_mastering());
+    assert!(device.stop_mastering());
+    assert_eq!(device.notice(), None);
+}
+
+/// Addresses stay below the limit that is asked for, begin where that is asked for, and come back. In a container of its
+/// own, so this is the first case: the bed holds no group yet.
+fn mask(bed: &Bed) {
+    const LIMIT: u64 = 0x00ff_ffff;
+    let limited =
+        Options::new().mask(LIMIT).huge_pages(false).container().unwrap_or_else(|error| panic!("{error}"));
+    let memory = limited.memory();
+    assert!(memory.alloc(4096, 4096).is_none(), "no memory before a device is there");
+    let device = limited.open_at(bed.addresses[0]).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(device.dma().mask(), LIMIT);
+    let mut pieces = Vec::new();
+    while let Ok(piece) = Coherent::new(&memory, 3 << 20, 1 << 20) {
+        let region = piece.region();
+        assert!(region.iova >= 1 << 20 && region.iova + region.len as u64 - 1 <= LIMIT, "{region:?}");
+        pieces.push(piece);
+    }
+    assert!(pieces.len() >= 2, "{} pieces", pieces.len());
+    assert!(matches!(limited.refusal(), Some(Error::NoIova(_))), "{:?}", limited.refusal());
+    drop((pieces, device));
+    assert_eq!(memory.visible(), 0);
+}
+
+/// Memory that is not ours is shown and hidden again; nothing stays pinned.
+#[allow(unsafe_code, reason = "Dma::map takes raw memory")]
+fn foreign_memory(bed: &Bed) {
+    let device = bed.open(0);
+    let memory = device.dma();
+    let mut page = vec![7u8; 3 * 4096 + 100];
+    let cpu = core::ptr::NonNull::from(&mut page[50]);
+    // SAFETY: `page` outlives the mapping, and no device was told of it.
+    let iova = unsafe { memory.map(cpu, 3 * 4096) }.expect("shown");
+    assert_eq!(iova % 4096, cpu.addr().get() as u64 % 4096);
+    assert_eq!(memory.visible(), 4 * 4096);
+    memory.unmap(iova, 3 * 4096);
+    assert_eq!(memory.visible(), 0);
+    drop(page);
+}
+
+/// No case takes longer.
+const LIMIT: Duration = Duration::from_secs(120);
+
+fn run(addresses: [Address; 2], chosen: &[String]) -> ExitCode {
+    let bed: &'static Bed = match Bed::new(addresses) {
+        Ok(bed) => Box::leak(Box::new(bed)),
+        Err(error) => {
+            println!("Bail out! {error}");
+            return ExitCode::from(3);
+        }
+    };
+    let cases: Vec<Case> = CASES
+        .iter()
+        .filter(|(name, _)| chosen.is_empty() || chosen.iter().any(|c| name.contains(c.as_str())))
+        .copied()
+        .collect();
+    println!("1..{}", cases.len());
+    if bed.log.lock().is_ok_and(|log| log.is_none()) {
+        println!("# the kernel's log cannot be read: IOMMU faults are not seen");
+    }
+    let mut failed = 0;
+    for (n, (name, case)) in cases.iter().enumerate() {
+        let started = Instant::now();
+        let (done, ended) = channel();
+        let case = *case;
+        std::thread::spawn(move || {
+            let result = catch_unwind(AssertUnwindSafe(|| case(bed)));
+            let _ = done.send(result.is_ok());
+        });
+        let passed = match ended.recv_timeout(LIMIT) {
+            Ok(passed) => passed,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                println!("not ok {} - {name}\n# no end within {} s", n + 1, LIMIT.as_secs());
+                println!("Bail out! the device is in that case's hands");
+                return ExitCode::FAILURE;
+            }
+        };
+        let word = if passed { "ok" } else { "not ok" };
+        println!("{word} {} - {name} # {:.2} s", n + 1, started.elapsed().as_secs_f64());
+        let _ = std::io::stdout().flush();
+        failed += u32::from(!passed);
+    }
+    println!("# {} of {} passed", cases.len() as u32 - failed, cases.len());
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Opens a device and keeps it receiving and sending until somebody ends this process.
+fn hold(address: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let nic = Igb::probe(igb_vfio::open(address)?, Config::default())?;
+    let (control, mut queues) = nic.open(Queues::combined(1))?;
+    control.wait_link(Duration::from_secs(20))?;
+    println!("holding {address}");
+    std::io::stdout().flush()?;
+    let frame = frames::numbered([0xff; 6], 1, 1000);
+    loop {
+        queues[0].send_batch(32, |memory| {
+            let mut buffer = memory.take()?;
+            buffer.set(&frame).then_some(buffer)
+        })?;
+        queues[0].poll(64, |frame, _| igb::Action::Recycle(frame))?;
+        if let Some(notice) = control.platform().notice() {
+            println!("notice: {notice:?}");
+            control.close();
+            return Ok(());
+        }
+    }
+}
+
+fn say<T: core::fmt::Debug>(result: Result<T, impl core::fmt::Display>) -> ExitCode {
+    match result {
+        Ok(value) => {
+            println!("{value:?}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let host = Host::new();
+    match words.as_slice() {
+        ["run", a, b, ..] => match (a.parse(), b.parse()) {
+            (Ok(a), Ok(b)) => run([a, b], &arguments[3..]),
+            (Err(error), _) | (_, Err(error)) => say::<()>(Err(error)),
+        },
+        ["list"] => say(host.list()),
+        ["bind", address, rest @ ..] => say(address.parse().and_then(|at| host.bind(at, rest == ["force"]))),
+        ["unbind", address] => say(address.parse().and_then(|at| host.unbind(at))),
+        ["check", address] => say(igb_vfio::open(address).map(|device| device.was_reset())),
+        ["hold", address] => say(hold(address)),
+        _ => {
+            eprintln!(
+                "vfio-suite run ADDRESS ADDRESS [CASE...] | list | bind ADDRESS [force] | unbind ADDRESS | check ADDRESS | hold ADDRESS"
+            );
+            ExitCode::from(2)
+        }
+    }
+}
