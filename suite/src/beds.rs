@@ -1,7 +1,7 @@
 //! The devices that the suite runs on.
 
+use crate::wrap::{Wrapped, with_dma};
 use core::time::Duration;
-use crate::wrap::WithDma;
 use igb::{Chip, Controller, Error, Exclusive, Igb, Local, Memory, Platform, Pool, Queue, Queues, Wait};
 use igb_qtest::{Connect, Machine, Timing};
 use igb_ring::NonCoherent;
@@ -164,11 +164,11 @@ impl Incoherent {
 }
 
 impl Bed for Incoherent {
-    type Platform = WithDma<Sim, NonCoherent>;
+    type Platform = Wrapped<Sim, igb_sim::SimBus, NonCoherent>;
     type Memory = Local<false>;
 
     fn platform(&self, port: usize) -> Self::Platform {
-        WithDma::new(self.simulated.platform(port), |_| self.dma.clone())
+        with_dma(self.simulated.platform(port), self.dma.clone())
     }
     fn open(&self, nic: Igb<Self::Platform>, queues: Queues) -> Result<Opened<Self>, Error> {
         // A count that the chip does not have is told before memory is taken.

@@ -4,7 +4,7 @@ use igb::{Action, Chip, Config, Exclusive, Igb, Memory, Pool, Queues};
 use igb_ring::NonCoherent;
 use igb_suite::beds::{Bed, Cables, Simulated};
 use igb_suite::frames;
-use igb_suite::wrap::WithDma;
+use igb_suite::wrap::with_dma;
 use std::time::Duration;
 
 #[test]
@@ -12,7 +12,7 @@ fn frames_pass_through_memory_that_is_not_coherent() {
     for chip in [Chip::I82576, Chip::I350, Chip::I210] {
         let bed = Simulated::new(chip, Cables::Held);
         let dma = NonCoherent::new(bed.world().arena().clone());
-        let platform = WithDma::new(bed.platform(0), |_| dma.clone());
+        let platform = with_dma(bed.platform(0), dma.clone());
         let nic = Igb::probe(platform, Config::default()).unwrap_or_else(|error| panic!("probe: {error}"));
         let queues = Queues::combined(1);
         let pool = Pool::<false>::non_coherent(&dma, nic.chunks(queues), nic.chunk_size()).expect("a pool");

@@ -6,7 +6,7 @@
 use igb::{Chip, Config, Igb, Platform, Queues};
 use igb_regs::Recorder;
 use igb_suite::beds::{Bed, Cables, Simulated};
-use igb_suite::wrap::WithBus;
+use igb_suite::wrap::with_bus;
 use std::time::Duration;
 
 fn sequences(chip: Chip) -> String {
@@ -15,7 +15,7 @@ fn sequences(chip: Chip) -> String {
     let (far, far_queues) = Igb::probe(bed.platform(1), Config::default())
         .and_then(|nic| nic.open(Queues::combined(1)))
         .unwrap_or_else(|error| panic!("far end: {error}"));
-    let (platform, recorder) = WithBus::new(bed.platform(0), Recorder::new);
+    let (platform, recorder) = with_bus(bed.platform(0), Recorder::new);
     let mut text = String::new();
     let mut part = |name: &str| {
         text += &format!("# {name}\n{}\n", folded(&recorder.text(chip)));

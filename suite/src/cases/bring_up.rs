@@ -2,7 +2,7 @@
 
 use super::{PATIENCE, close, open};
 use crate::Bed;
-use crate::wrap::WithBus;
+use crate::wrap::with_bus;
 use igb::{Config, Error, Igb, Queues};
 use igb_regs::{Faulty, Rule};
 
@@ -74,7 +74,7 @@ pub fn link_follows_the_cable<B: Bed>(bed: &B) {
 pub fn gone_at_every_access<B: Bed>(bed: &B, step: u64) {
     let before = bed.allocated();
     let run = |rules: Vec<Rule>| {
-        let (platform, bus) = WithBus::new(bed.platform(0), |bus| Faulty::new(bus, rules));
+        let (platform, bus) = with_bus(bed.platform(0), |bus| Faulty::new(bus, rules));
         let result = Igb::probe(platform, Config::default())
             .and_then(|nic| nic.open(Queues::combined(2)))
             .map(|opened| {

@@ -1,7 +1,7 @@
 //! More frames than there are buffers, and answers that look like death and are not.
 
 use super::{PATIENCE, close, collect, open, open_as};
-use crate::wrap::WithBus;
+use crate::wrap::with_bus;
 use crate::{Bed, Simulated, frames};
 use igb::{Action, Config, Igb, Queues};
 use igb_regs::{Faulty, Rule};
@@ -99,7 +99,7 @@ pub fn all_ones_in_health<B: Bed>(bed: &B) {
         let offset = register.place(bed.chip()).and_then(|place| place.offset_of(0)).expect("is there");
         Rule::Stuck { offset, mask: u32::MAX, value: u32::MAX }
     });
-    let (platform, _) = WithBus::new(bed.platform(0), |bus| Faulty::new(bus, rules));
+    let (platform, _) = with_bus(bed.platform(0), |bus| Faulty::new(bus, rules));
     let nic = Igb::probe(platform, Config::default()).unwrap_or_else(|error| panic!("probe: {error}"));
     let (control, queues) = nic.open(Queues::combined(1)).unwrap_or_else(|error| panic!("open: {error}"));
     control.set_vlans(&[1, 2, 4094]).expect("has VLANs");
