@@ -80,11 +80,18 @@ nic_up() {
     fi
 }
 
+# inside NAMESPACE COMMAND...: runs it there; `self` is where the job is.
+inside() {
+    _where=$1
+    shift
+    if [ "$_where" = self ]; then "$@"; else ip netns exec "$_where" "$@"; fi
+}
+
 # lossless NAMESPACE ARGUMENT...: ping; one packet lost is a failure.
 lossless() {
     _namespace=$1
     shift
-    _said=$(ip netns exec "$_namespace" ping -q "$@") || {
+    _said=$(inside "$_namespace" ping -q "$@" 2>&1) || {
         echo "$_said"
         fail "ping $*: $(echo "$_said" | grep transmitted || echo "no answer")"
     }
@@ -92,4 +99,42 @@ lossless() {
     *" 0% packet loss"*) ;;
     *) fail "ping $*: $(echo "$_said" | grep transmitted)" ;;
     esac
+}
+
+# tcp FROM TO ADDRESS MIB: from one namespace to another; other bytes than were sent are a failure.
+tcp() {
+    [ -e /tmp/hold ] || mkfifo /tmp/hold
+    # A listener whose input ends closes its side, and the sender gives up what it has not sent.
+    exec 5<>/tmp/hold
+    [ "$(stat -c %s /tmp/sent 2>/dev/null)" = $(($4 << 20)) ] ||
+        dd if=/dev/urandom of=/tmp/sent bs=1M count="$4" 2>/dev/null
+    ip netns exec "$2" nc -l -p 7000 </tmp/hold >/tmp/received &
+    _listener=$!
+    until_true 10 ip netns exec "$2" grep -qi ':1B58 .* 0A' /proc/net/tcp /proc/net/tcp6 || fail "nobody listens in $2"
+    _start=$(cut -d ' ' -f 1 /proc/uptime)
+    timeout 60 /usr/bin/ip netns exec "$1" nc "$3" 7000 </tmp/sent || fail "TCP from $1 to $2: the sender ended with $?"
+    wait $_listener || fail "TCP from $1 to $2: the listener ended with $?"
+    exec 5>&-
+    _took=$(awk -v start="$_start" '{ printf "%.1f", $1 - start }' /proc/uptime)
+    [ "$(sha256sum </tmp/received)" = "$(sha256sum </tmp/sent)" ] ||
+        fail "TCP from $1 to $2: $(stat -c %s /tmp/received) of $(stat -c %s /tmp/sent) bytes, or others"
+    note "$4 MiB of TCP from $1 to $2 intact, in $_took s"
+}
+
+# peer_start ARGUMENT...: vfio-peer in the background, until peer_stop. Comes back when the devices are open.
+peer_start() {
+    mkfifo /tmp/peer.in
+    vfio-peer "$@" </tmp/peer.in >/tmp/peer.out 2>&1 &
+    peer=$!
+    exec 4>/tmp/peer.in
+    until_true 20 grep -q '^open' /tmp/peer.out || fail "vfio-peer: $(cat /tmp/peer.out)"
+    cat /tmp/peer.out
+}
+
+# peer_stop: its input ends, and so does it.
+peer_stop() {
+    exec 4>&-
+    wait "$peer" || fail "vfio-peer: $(cat /tmp/peer.out)"
+    note "vfio-peer: $(tail -n 1 /tmp/peer.out)"
+    rm /tmp/peer.in
 }

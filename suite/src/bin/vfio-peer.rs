@@ -52,7 +52,10 @@ fn ended() -> &'static AtomicBool {
     &ENDED
 }
 
-fn open(container: &Container, address: &str) -> Result<(Controller<Device>, Queue<Device, Local>), Box<dyn Error>> {
+fn open(
+    container: &Container,
+    address: &str,
+) -> Result<(Controller<Device>, Queue<Device, Local>), Box<dyn Error>> {
     let nic = Igb::probe(container.open(address)?, Config::default().max_frame(MAX_FRAME))?;
     let (control, queues) = nic.open(Queues::combined(1))?;
     let queue = queues.into_iter().next().ok_or("the device has no queue")?;
@@ -94,14 +97,20 @@ fn answer(address: &str, own: &str) -> Outcome {
 fn reply(frame: &mut [u8], mac: [u8; 6], own: [u8; 4]) -> bool {
     let kind = frame.get(12..14).map(<[u8]>::to_vec);
     match kind.as_deref() {
-        Some([0x08, 0x06]) if frame.len() >= 42 && frame[14..22] == [0, 1, 8, 0, 6, 4, 0, 1] && frame[38..42] == own => {
+        Some([0x08, 0x06])
+            if frame.len() >= 42 && frame[14..22] == [0, 1, 8, 0, 6, 4, 0, 1] && frame[38..42] == own =>
+        {
             frame.copy_within(22..32, 32); // whoever asked is who it is for
             frame[21] = 2;
             frame[22..28].copy_from_slice(&mac);
             frame[28..32].copy_from_slice(&own);
         }
         Some([0x08, 0x00])
-            if frame.len() >= 42 && frame[14] == 0x45 && frame[23] == 1 && frame[30..34] == own && frame[34] == 8 =>
+            if frame.len() >= 42
+                && frame[14] == 0x45
+                && frame[23] == 1
+                && frame[30..34] == own
+                && frame[34] == 8 =>
         {
             frame.copy_within(26..30, 30);
             frame[26..30].copy_from_slice(&own);
@@ -130,7 +139,8 @@ fn forward(left: &str, right: &str) -> Outcome {
     while !ended.load(Ordering::Acquire) {
         let mut idle = true;
         for (direction, moved) in moved.iter_mut().enumerate() {
-            let (from, to) = if direction == 0 { (&mut left.1, &mut right.1) } else { (&mut right.1, &mut left.1) };
+            let (from, to) =
+                if direction == 0 { (&mut left.1, &mut right.1) } else { (&mut right.1, &mut left.1) };
             let polled = from.poll_to(BUDGET, &mut [&mut to.tx], |frame, _| Action::Redirect(0, frame))?;
             to.clean()?;
             *moved += u64::from(polled);
@@ -160,7 +170,8 @@ mod tests {
     fn a_ping_becomes_its_answer_with_a_right_checksum() {
         let mut frame = vec![0xaa; 60];
         frame[..12].copy_from_slice(&[2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1]);
-        frame[12..34].copy_from_slice(&[8, 0, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 1, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        frame[12..34]
+            .copy_from_slice(&[8, 0, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 1, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
         frame[34..38].copy_from_slice(&[8, 0, 0, 0]);
         let sum = |bytes: &[u8]| {
             let sum: u32 = bytes.chunks(2).map(|pair| u32::from(pair[0]) * 256 + u32::from(pair[1])).sum();
