@@ -350,6 +350,9 @@ pub fn resets_under_traffic<P: Pair>(pair: &P, rounds: u32) {
                     buffer.set(&frames::numbered(to, number, 60 + number as usize % 1455)).then_some(buffer)
                 });
                 sent.unwrap_or_else(|error| panic!("send: {error}"));
+                // A reset waits for the receiving part of this queue too.
+                let polled = queue.poll(64, |frame, _| Action::Recycle(frame));
+                polled.unwrap_or_else(|error| panic!("poll: {error}"));
                 std::thread::yield_now();
             }
         });

@@ -6,6 +6,7 @@
 //! vfio-suite bind ADDRESS [force]            to vfio-pci; unbind ADDRESS: back
 //! vfio-suite check ADDRESS                   opens and closes; says what is missing
 //! vfio-suite hold ADDRESS                    opens, says so, and sends until killed
+//! vfio-suite nobody COMMAND...               any of these as a user without privileges
 //! ```
 
 use core::time::Duration;
@@ -24,6 +25,14 @@ use std::sync::Mutex;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Instant;
 
+/// `IGB_WITHOUT_IOMMU` in the environment: devices without an IOMMU are taken.
+fn options() -> Options {
+    match std::env::var_os("IGB_WITHOUT_IOMMU") {
+        Some(_) => Options::new().without_iommu(),
+        None => Options::new(),
+    }
+}
+
 /// Two functions in one container.
 struct Bed {
     container: Container,
@@ -33,7 +42,7 @@ struct Bed {
 
 impl Bed {
     fn new(addresses: [Address; 2]) -> Result<Self, Error> {
-        Ok(Self { container: Container::new()?, addresses, log: Mutex::new(kernel_log()) })
+        Ok(Self { container: options().container()?, addresses, log: Mutex::new(kernel_log()) })
     }
 
     fn open(&self, port: usize) -> Device {
@@ -197,7 +206,12 @@ fn reset_of_the_bus(bed: &Bed) {
     let regs = igb_regs::Regs::new(&bus, igb::Chip::I82576);
     regs.vet().set(0x1234);
     assert_eq!(regs.vet().get(), 0x1234);
-    assert_eq!(device.reset_bus(), Ok(true));
+    // QEMU's root ports do not show the link as active afterwards (seen with 10.0), and Linux then reports the reset that
+    // took place as failed.
+    match device.reset_bus() {
+        Ok(true) | Err(Error::System(..)) => {}
+        other => panic!("{other:?}"),
+    }
     assert_eq!(device.pci().read32(0) & 0xffff, 0x8086, "configuration space is back");
     assert_eq!(regs.vet().get() & 0xffff, 0x8100, "and the registers are as after reset");
     assert!(device.start_mastering());
@@ -291,7 +305,7 @@ fn run(addresses: [Address; 2], chosen: &[String]) -> ExitCode {
 
 /// Opens a device and keeps it receiving and sending until somebody ends this process.
 fn hold(address: &str) -> Result<(), Box<dyn std::error::Error>> {
-    let nic = Igb::probe(igb_vfio::open(address)?, Config::default())?;
+    let nic = Igb::probe(options().container()?.open(address)?, Config::default())?;
     let (control, mut queues) = nic.open(Queues::combined(1))?;
     control.wait_link(Duration::from_secs(20))?;
     println!("holding {address}");
@@ -307,6 +321,20 @@ fn hold(address: &str) -> Result<(), Box<dyn std::error::Error>> {
             println!("notice: {notice:?}");
             control.close();
             return Ok(());
+        }
+    }
+}
+
+/// Runs this program as an ordinary user.
+fn nobody(arguments: &[String]) -> ExitCode {
+    use std::os::unix::process::CommandExt;
+    let Ok(program) = std::env::current_exe() else { return ExitCode::from(2) };
+    let status = std::process::Command::new(program).args(arguments).uid(65534).gid(65534).status();
+    match status.map(|status| status.code()) {
+        Ok(Some(code)) => ExitCode::from(u8::try_from(code).unwrap_or(255)),
+        other => {
+            println!("{other:?}");
+            ExitCode::from(2)
         }
     }
 }
@@ -336,8 +364,12 @@ fn main() -> ExitCode {
         ["list"] => say(host.list()),
         ["bind", address, rest @ ..] => say(address.parse().and_then(|at| host.bind(at, rest == ["force"]))),
         ["unbind", address] => say(address.parse().and_then(|at| host.unbind(at))),
-        ["check", address] => say(igb_vfio::open(address).map(|device| device.was_reset())),
+        ["check", address] => say(options()
+            .container()
+            .and_then(|container| container.open(address))
+            .map(|device| device.was_reset())),
         ["hold", address] => say(hold(address)),
+        ["nobody", ..] => nobody(&arguments[1..]),
         _ => {
             eprintln!(
                 "vfio-suite run ADDRESS ADDRESS [CASE...] | list | bind ADDRESS [force] | unbind ADDRESS | check ADDRESS | hold ADDRESS"
