@@ -13,6 +13,7 @@ mod consumer;
 #[path = "../../backends/qtest/src/find.rs"]
 mod find;
 mod guest;
+mod image;
 mod metadata;
 mod qemu;
 mod run;
@@ -40,6 +41,8 @@ enum Command {
     Test(suite::Options),
     /// Runs jobs in a Linux guest with igb devices: VFIO, and Linux's own igb at the wire's other end
     Guest(guest::Options),
+    /// Builds the bare-metal image and runs it in QEMU: ping and forwarding, with polling and with MSI-X
+    Image(image::Options),
     /// Finds a QEMU that has the igb device, fetches one if there is none, and prints its path
     Qemu {
         /// Fetch into the cache even where another QEMU would do
@@ -99,6 +102,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Test(options) => suite::run(&options),
         Command::Guest(options) => guest::run(&mut run::Console::new(), &options),
+        Command::Image(options) => image::run(&mut run::Console::new(), &options),
         Command::Qemu { fetch } => qemu::ready(fetch).map(|path| println!("{}", path.display())),
         Command::Codegen { check } => codegen::run(check),
         Command::Specs { json } => codegen::specs(json),

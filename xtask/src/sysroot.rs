@@ -24,16 +24,10 @@ pub(crate) fn build_all(console: &mut Console) -> Result<()> {
         return Err(Error::Failed("no crate of the workspace says no_std".into()));
     }
     for target in TARGETS {
-        let sysroot = sysroot(console, target)?;
         for features in [false, true] {
             let mut cargo = run::cargo();
-            cargo.args(["build", "--target", target]).env_remove("RUSTFLAGS");
-            if let Some(folder) = &sysroot {
-                let key = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace('-', "_"));
-                let mut flags = OsString::from("--sysroot ");
-                flags.push(folder);
-                cargo.env(key, flags);
-            }
+            cargo.args(["build", "--target", target]);
+            equip(console, target, &mut cargo)?;
             for one in &crates {
                 cargo.args(["--package", &one.name]);
                 for feature in one.features.iter().filter(|_| features) {
@@ -44,6 +38,18 @@ pub(crate) fn build_all(console: &mut Console) -> Result<()> {
         }
         let names: Vec<&str> = crates.iter().map(|one| one.name.as_str()).collect();
         println!("{target}: {}", names.join(" "));
+    }
+    Ok(())
+}
+
+/// Tells `cargo` where `core` and `alloc` for `target` are.
+pub(crate) fn equip(console: &mut Console, target: &str, cargo: &mut Command) -> Result<()> {
+    cargo.env_remove("RUSTFLAGS");
+    if let Some(folder) = sysroot(console, target)? {
+        let key = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace('-', "_"));
+        let mut flags = OsString::from("--sysroot ");
+        flags.push(folder);
+        cargo.env(key, flags);
     }
     Ok(())
 }

@@ -97,7 +97,8 @@ fn run(machine: &Machine, polling: bool) -> Result<Exit, Error> {
         return Ok(Exit::NoDevice);
     };
     // One pool for all: what one port received, another sends without a copy.
-    let pool = Pool::new(first.platform().dma(), first.chunks(queues) * found.len() as u32, first.chunk_size())?;
+    let pool =
+        Pool::new(first.platform().dma(), first.chunks(queues) * found.len() as u32, first.chunk_size())?;
     let mut ports = Vec::new();
     for (number, (function, nic)) in found.into_iter().enumerate() {
         ports.push(Port::open(number as u8, function, nic, queues, &pool, machine.tsc())?);
@@ -159,8 +160,11 @@ fn table(ports: &[Port]) -> Result<(), Error> {
         let (control, counted) = (&port.control, port.control.statistics()?);
         let kind = control.interrupt_kind().map_or("polling", igb::InterruptKind::as_str);
         let (received, sent, missed) = (counted.rx_frames, counted.tx_frames, counted.missed);
-        let (number, function, chip, address) = (port.number, port.function, control.chip(), control.address());
-        say!("{number:<4} {function:<8} {chip:<6} {address:<18} {kind:<10} {received:>10} {sent:>10} {missed:>10}");
+        let (number, function, chip, address) =
+            (port.number, port.function, control.chip(), control.address());
+        say!(
+            "{number:<4} {function:<8} {chip:<6} {address:<18} {kind:<10} {received:>10} {sent:>10} {missed:>10}"
+        );
     }
     Ok(())
 }

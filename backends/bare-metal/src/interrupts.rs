@@ -22,9 +22,9 @@ const APIC_ID: usize = 0x20;
 const APIC_EOI: usize = 0xb0;
 const APIC_SPURIOUS: usize = 0xf0;
 const APIC_TIMER: [(usize, u32); 3] = [
-    (0x3e0, 0x3),                               // the bus clock divided by 16
-    (0x320, 1 << 17 | GATE_TIMER as u32),       // again and again
-    (0x380, 312_500),                           // every 5 ms where the bus runs at 1 GHz
+    (0x3e0, 0x3),                         // the bus clock divided by 16
+    (0x320, 1 << 17 | GATE_TIMER as u32), // again and again
+    (0x380, 312_500),                     // every 5 ms where the bus runs at 1 GHz
 ];
 
 static PENDING: AtomicU32 = AtomicU32::new(0);
@@ -85,8 +85,16 @@ pub(crate) fn message(number: u16) -> [u32; 4] {
 pub(crate) fn start() {
     let gates = GATES.call_once(|| {
         let mut gates = InterruptDescriptorTable::new();
-        let messages: [extern "C" fn(); MESSAGES as usize] =
-            [raised::<0>, raised::<1>, raised::<2>, raised::<3>, raised::<4>, raised::<5>, raised::<6>, raised::<7>];
+        let messages: [extern "C" fn(); MESSAGES as usize] = [
+            raised::<0>,
+            raised::<1>,
+            raised::<2>,
+            raised::<3>,
+            raised::<4>,
+            raised::<5>,
+            raised::<6>,
+            raised::<7>,
+        ];
         let gate = |handler: extern "C" fn()| VirtAddr::new(handler as usize as u64);
         for (number, handler) in (GATE..).zip(messages) {
             // SAFETY: it ends with iretq, and leaves all registers as they were.

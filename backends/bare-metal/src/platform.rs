@@ -71,7 +71,14 @@ impl Machine {
         function.write32(0x10, base.addr().get() as u32);
         function.write32(0x04, command);
         let (window, dma) = (Window { base, len }, self.dma.clone());
-        Some(Bare { function, window, dma, tsc: self.tsc, vectors: AtomicU16::new(0), taken: AtomicU16::new(0) })
+        Some(Bare {
+            function,
+            window,
+            dma,
+            tsc: self.tsc,
+            vectors: AtomicU16::new(0),
+            taken: AtomicU16::new(0),
+        })
     }
 
     /// Starts the local APIC, without which every queue is polled.
@@ -128,7 +135,8 @@ impl Function {
             if header as u8 == 0x11 {
                 let table = self.read32(at + 4);
                 let bar = self.bar((table & 0x7) as u16)?;
-                let place = core::ptr::with_exposed_provenance_mut(bar.addr().get() + (table & !0x7) as usize);
+                let place =
+                    core::ptr::with_exposed_provenance_mut(bar.addr().get() + (table & !0x7) as usize);
                 return Some((at, (header >> 16 & 0x7ff) as u16 + 1, NonNull::new(place)?));
             }
             at = (header >> 8 & 0xfc) as u16;
