@@ -127,7 +127,7 @@ mod tests {
         let second = &text[116..];
         assert!(second.starts_with("07070100000002000081a4"), "{second}");
         assert_eq!(&second[54..62], "00000005");
-        assert_eq!(&second[110..120], "a\0".to_owned().as_str().to_owned() + "12345\0\0\0");
+        assert_eq!(&second[110..120], concat!("a\0", "12345\0\0\0"));
         assert!(text.contains("TRAILER!!!"));
     }
 }

@@ -53,7 +53,7 @@ impl Verdict {
             Self::Passed => return None,
             Self::Status(status) => format!("the job ended with status {status}"),
             Self::Timeout => format!("the guest did not end within {} s", job.timeout_secs),
-            Self::Died(how) => format!("the guest stopped before the job ended (QEMU: {how})"),
+            Self::Died(how) => format!("the guest stopped before the job ended: {how}"),
             Self::Complaints => "the job ended well, but the kernel complained".into(),
             Self::Silent(text) => format!("the kernel's log should hold `{text}` after this job"),
         })
@@ -71,11 +71,14 @@ pub(crate) fn run(
     keep_log: bool,
 ) -> Result<Outcome> {
     // Two runs may go on at the same time.
+    sweep(folder);
     let work = folder.join(format!("run-{}", std::process::id()));
     fs::create_dir_all(&work).during(|| format!("making {}", work.display()))?;
     let outcome = boot(console, qemu, image, job, archive, &work).and_then(|(mut outcome, report)| {
         if keep_log || outcome.verdict != Verdict::Passed {
             outcome.log = Some(keep(folder, job, &outcome, &report)?);
+        } else {
+            let _ = fs::remove_file(log(folder, job)); // of a run that failed, and is no longer true
         }
         Ok(outcome)
     });
@@ -83,11 +86,26 @@ pub(crate) fn run(
     outcome
 }
 
+/// Removes what runs left that were killed.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process =
+            name.to_str().and_then(|name| name.strip_prefix("run-")).filter(|id| id.parse::<u32>().is_ok());
+        if process.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn log(folder: &Path, job: &Job) -> PathBuf {
+    folder.join("logs").join(format!("{}.log", job.name))
+}
+
 fn keep(folder: &Path, job: &Job, outcome: &Outcome, report: &str) -> Result<PathBuf> {
-    let logs = folder.join("logs");
-    let path = logs.join(format!("{}.log", job.name));
+    let path = log(folder, job);
     let text = format!("=== console\n{}\n=== report and kernel log\n{report}\n", outcome.console.trim_end());
-    fs::create_dir_all(&logs)
+    fs::create_dir_all(path.parent().unwrap_or(folder))
         .and_then(|()| fs::write(&path, text))
         .during(|| format!("writing {}", path.display()))?;
     Ok(path)
@@ -286,7 +304,12 @@ fn judge(
 ) -> Verdict {
     let Some(ended) = ended else { return Verdict::Timeout };
     let Some(status) = report.status else {
-        return Verdict::Died(if said.is_empty() { format!("{ended}") } else { said.join("\n    ") });
+        let how = match (said, complaints) {
+            ([], []) => format!("QEMU ended with {ended}"),
+            ([], [first, ..]) => first.clone(),
+            (said, _) => format!("QEMU: {}", said.join("\n    ")),
+        };
+        return Verdict::Died(how);
     };
     if status != 0 {
         return Verdict::Status(status);
