@@ -186,9 +186,9 @@ impl Listing {
     }
 }
 
-/// A lock prefix, or an exchange with memory, which locks without one.
+/// A lock prefix, an exchange with memory, which locks without one, or a fence that costs as much.
 fn locked(line: &str) -> bool {
-    line.starts_with("lock") || line.starts_with("xchg") && line.contains('(')
+    line.starts_with("lock") || line.starts_with("mfence") || line.starts_with("xchg") && line.contains('(')
 }
 
 /// Labels by order of appearance, so that two functions can be compared.
