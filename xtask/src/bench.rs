@@ -83,7 +83,7 @@ type Counts = BTreeMap<(String, u32), Count>;
 
 fn accesses(console: &mut Console) -> Result<Counts> {
     let mut cargo = run::cargo();
-    cargo.args(["bench", "--quiet", "--package", "igb-bench", "--bench", "accesses"]);
+    cargo.args(["bench", "--quiet", "--package", "igb-bench", "--bench", "accesses"]).env_remove("RUSTFLAGS");
     let text = run::quiet(console, "counting register accesses", &mut cargo)?;
     let mut counts = Counts::new();
     for line in text.lines() {
@@ -111,7 +111,8 @@ fn instructions(console: &mut Console, counts: &mut Counts) -> Result<()> {
         .args(["--output-format=json", "--nosummary=yes"])
         .arg(format!("--parallel={}", std::thread::available_parallelism().map_or(1, usize::from)))
         .env("GUNGRAUN_RUNNER", runner(console)?)
-        .env("GUNGRAUN_VALGRIND_BIN", valgrind);
+        .env("GUNGRAUN_VALGRIND_BIN", valgrind)
+        .env_remove("RUSTFLAGS");
     let text = run::quiet(console, "counting instructions", &mut cargo)?;
     for line in text.lines().filter(|line| line.starts_with('{')) {
         let Some((key, [instructions, locked])) = counted(line) else { continue };
