@@ -411,6 +411,9 @@ impl<P: Platform, M: Memory> Queue<P, M> {
         each: impl FnMut(M::Buf, RxMeta<'_>) -> Action<M::Buf>,
     ) -> Result<u32, Error> {
         self.clean()?;
+        if self.finish.seat.moved() {
+            return Ok(0); // resting: nothing may be sent either
+        }
         self.rx.poll(budget, &mut self.tx, ports, each)
     }
 
@@ -421,10 +424,15 @@ impl<P: Platform, M: Memory> Queue<P, M> {
     #[inline]
     pub fn clean(&mut self) -> Result<u32, Error> {
         let memory = &mut self.rx.memory;
-        self.finish.clean(&mut self.tx, |chunk| memory.give(chunk))
+        let finished = self.finish.clean(&mut self.tx, |chunk| memory.give(chunk))?;
+        if self.rx.seat.moved() {
+            self.rx.follow()?; // a queue that only sends rests on both sides too
+        }
+        Ok(finished)
     }
 
-    /// Sends a batch of at most `budget` frames with one doorbell, after taking finished ones home.
+    /// Sends a batch of at most `budget` frames with one doorbell, after taking finished ones home. Returns how many;
+    /// none while a reset waits or runs.
     ///
     /// # Errors
     /// As [`RxQueue::poll`].
@@ -435,6 +443,9 @@ impl<P: Platform, M: Memory> Queue<P, M> {
         mut next: impl FnMut(&mut M) -> Option<M::Buf>,
     ) -> Result<u32, Error> {
         self.clean()?;
+        if self.finish.seat.moved() {
+            return Ok(0); // resting
+        }
         let memory = &mut self.rx.memory;
         Ok(self.tx.send_batch(budget, || next(memory)))
     }

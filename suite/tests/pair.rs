@@ -66,7 +66,6 @@ fn resets_under_traffic() {
 }
 
 #[test]
-#[ignore = "Queue::send_batch rings TDT while the queue rests in a reset, and the simulator objects"]
 fn resets_under_traffic_simulated() {
     real(|bed| pair::resets_under_traffic(bed, 2));
 }
