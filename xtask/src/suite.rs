@@ -3,7 +3,7 @@
 //! A step installs what it needs. The runner's own closing lines are printed as they are.
 
 use crate::run::{self, Console};
-use crate::{Error, Result, asm, bench, codegen, consumer, qemu, sysroot};
+use crate::{Error, Result, asm, bench, codegen, consumer, image, qemu, sysroot};
 use clap::Args;
 use std::process::Command;
 use std::time::Instant;
@@ -38,6 +38,11 @@ const STEPS: &[Step] = &[
         name: "no-std",
         about: "every no_std crate builds for two targets without an operating system",
         run: sysroot::build_all,
+    },
+    Step {
+        name: "image",
+        about: "the bare-metal image answers ping and forwards, with polling and with MSI-X",
+        run: image::step,
     },
     Step {
         name: "consumer",

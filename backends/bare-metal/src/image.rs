@@ -104,7 +104,7 @@ fn run(machine: &Machine, polling: bool) -> Result<Exit, Error> {
         ports.push(Port::open(number as u8, function, nic, queues, &pool, machine.tsc())?);
     }
     table(&ports)?;
-    let (mut forwarding, mut looked) = (false, Duration::ZERO);
+    let (mut forwarding, mut looked, mut halts) = (false, Duration::ZERO, [0, 0]);
     let mut vectors: Vec<Vector> = ports.iter_mut().flat_map(|port| port.vectors.drain(..)).collect();
     loop {
         let moved = match (&mut ports[..], forwarding) {
@@ -135,7 +135,7 @@ fn run(machine: &Machine, polling: bool) -> Result<Exit, Error> {
                 port.control.arm();
                 port.wire.queue.arm();
             }
-            wait_any(&mut vectors, Duration::from_millis(20));
+            halts[usize::from(wait_any(&mut vectors, Duration::from_millis(20)))] += 1;
             for port in &ports {
                 look |= port.control.on_interrupt()?;
             }
@@ -150,6 +150,7 @@ fn run(machine: &Machine, polling: bool) -> Result<Exit, Error> {
         }
     }
     table(&ports)?;
+    say!("halts: {} ended by a message, {} by the clock", halts[1], halts[0]);
     ports.iter().for_each(|port| port.control.close());
     Ok(Exit::Done)
 }

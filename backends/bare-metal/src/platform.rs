@@ -1,7 +1,7 @@
 //! One machine without an operating system, and the functions on its PCI bus.
 
 use crate::interrupts::{self, Vector};
-use core::arch::x86_64::_rdtsc;
+use core::arch::{asm, x86_64::_rdtsc};
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::ptr::NonNull;
@@ -88,34 +88,30 @@ impl Machine {
 }
 
 /// A function on the PCI bus; prints as `00:02.0`. Reached by the ports 0xcf8 and 0xcfc: its first 256 bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Function(u32);
 
 static PORTS: spin::Mutex<(Port<u32>, Port<u32>)> = spin::Mutex::new((Port::new(0xcf8), Port::new(0xcfc)));
 
 impl PciConfig for Function {
     fn read32(&self, offset: u16) -> u32 {
-        if offset > 0xfc {
-            return u32::MAX;
-        }
-        let (address, data) = &mut *PORTS.lock();
-        // SAFETY: a function exists only where a machine was taken; no interrupt handler takes the lock.
-        unsafe { address.write(1 << 31 | self.0 << 8 | u32::from(offset) & 0xfc) };
-        // SAFETY: as above.
-        unsafe { data.read() }
+        // SAFETY: the data port after the address port, under the lock.
+        self.reach(offset, |data| unsafe { data.read() }).unwrap_or(u32::MAX)
     }
     fn write32(&self, offset: u16, value: u32) {
-        if offset <= 0xfc {
-            let (address, data) = &mut *PORTS.lock();
-            // SAFETY: as in `read32`.
-            unsafe { address.write(1 << 31 | self.0 << 8 | u32::from(offset) & 0xfc) };
-            // SAFETY: as in `read32`.
-            unsafe { data.write(value) };
-        }
+        // SAFETY: as above.
+        self.reach(offset, |data| unsafe { data.write(value) });
     }
 }
 
 impl Function {
+    fn reach<T>(&self, offset: u16, act: impl FnOnce(&mut Port<u32>) -> T) -> Option<T> {
+        let (address, data) = &mut *PORTS.lock();
+        // SAFETY: a function exists only where a machine was taken; no interrupt handler takes the lock.
+        unsafe { address.write(1 << 31 | self.0 << 8 | u32::from(offset) & 0xfc) };
+        (offset <= 0xfc).then(|| act(data))
+    }
+
     /// Where a BAR is, if it is memory that we can reach.
     fn bar(&self, index: u16) -> Option<NonNull<u32>> {
         let low = self.read32(0x10 + 4 * index);
@@ -150,12 +146,6 @@ impl fmt::Display for Function {
         write!(f, "{:02x}:{:02x}.{}", self.0 >> 8, self.0 >> 3 & 0x1f, self.0 & 0x7)
     }
 }
-impl fmt::Debug for Function {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 /// BAR 0. Each access is one `mov`: stores are seen in order, and an uncached load ends before later loads begin.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
@@ -167,29 +157,28 @@ unsafe impl Send for Window {}
 // SAFETY: as above.
 unsafe impl Sync for Window {}
 
+impl Window {
+    #[inline]
+    fn at(self, offset: u32) -> Option<*mut u32> {
+        let inside = offset < self.len && offset.is_multiple_of(4);
+        inside.then(|| self.base.as_ptr().wrapping_byte_add(offset as usize))
+    }
+}
+
 impl Bus for Window {
     #[inline]
     fn read32(&self, offset: u32) -> u32 {
-        if offset >= self.len || offset % 4 != 0 {
-            return u32::MAX;
-        }
+        let Some(at) = self.at(offset) else { return u32::MAX };
         let value;
-        // SAFETY: a word of the BAR, which `Machine::take` promised is mapped. Not `nomem`: memory accesses stay in order.
-        unsafe {
-            core::arch::asm!("mov {0:e}, dword ptr [{1} + {2}]", out(reg) value, in(reg) self.base.as_ptr(),
-                in(reg) u64::from(offset), options(nostack, preserves_flags));
-        }
+        // SAFETY: mapped, as `Machine::take` was promised. Not `nomem`: memory accesses stay in order.
+        unsafe { asm!("mov {0:e}, [{1}]", out(reg) value, in(reg) at, options(nostack, preserves_flags)) };
         value
     }
     #[inline]
     fn write32(&self, offset: u32, value: u32) {
-        if offset < self.len && offset % 4 == 0 {
-            // SAFETY: as in `read32`.
-            unsafe {
-                core::arch::asm!("mov dword ptr [{1} + {2}], {0:e}", in(reg) value, in(reg) self.base.as_ptr(),
-                    in(reg) u64::from(offset), options(nostack, preserves_flags));
-            }
-        }
+        let Some(at) = self.at(offset) else { return };
+        // SAFETY: as above.
+        unsafe { asm!("mov [{1}], {0:e}", in(reg) value, in(reg) at, options(nostack, preserves_flags)) };
     }
 }
 
