@@ -9,7 +9,7 @@ const AFTER: &str = "\
 Devices:
   sim:[CHIP][/PORT]  a simulated NIC: 82575, 82576, 82580, i350, i354, i210 or i211; without CHIP its partner's, or 82576
   qemu:[PORT]        a port of QEMU's emulated 82576; `cargo xtask qemu` fetches a QEMU
-  vfio:ADDRESS       a PCI function, as vfio:0000:01:00.0 (not built yet)
+  vfio:ADDRESS       a PCI function bound to vfio-pci, as vfio:0000:01:00.0
   Ports 0 and 1 are joined by a wire, 2 and 3 by another, and so on. A command's devices share one machine, and what
   stands at the other end of a wire moves frames only if the command names it, for instance as --source or --sink.
 
@@ -18,7 +18,7 @@ Exit status:
   1    it ran and failed: the driver, a file, or what the command found
   2    the command line is wrong
   3    the device is gone
-  4    something is missing: a QEMU, or a backend that is not built
+  4    something is missing: a QEMU, or what VFIO needs; the message says what to do
   5    a capture file cannot be used
   130  stopped by Ctrl-C (143 by SIGTERM), after the device was closed and the report printed";
 

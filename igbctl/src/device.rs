@@ -91,6 +91,8 @@ pub(crate) enum Place {
     Sim(Vec<Chip>),
     /// A QEMU with this many ports, pairs joined.
     Qemu(usize),
+    /// This machine: the functions at these addresses, in one container.
+    Vfio(Vec<String>),
 }
 
 /// The chip of a simulated port that nobody names: what QEMU has too.
@@ -100,20 +102,20 @@ pub(crate) const DEFAULT_CHIP: Chip = Chip::I82576;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Misfit {
     /// One is simulated, the other QEMU's.
-    #[error("{0} and {1} are not on one machine: a command's devices are all simulated, or all of QEMU")]
+    #[error(
+        "{0} and {1} are not on one machine: a command's devices are all simulated, all of QEMU or all of VFIO"
+    )]
     Machines(DeviceName, DeviceName),
     /// One port under two names.
-    #[error("{0} and {1} are one port: name two, for instance /0 and /1")]
+    #[error("{0} and {1} are one port: name two")]
     Twice(DeviceName, DeviceName),
-    /// Not there yet.
-    #[error("{0} is not built")]
-    NotBuilt(DeviceName),
 }
 
 /// The machine for these devices, and the port of each in it.
 pub(crate) fn place(names: &[&DeviceName]) -> Result<(Place, Vec<usize>), Misfit> {
     let mut ports = Vec::new();
     let mut sims = Vec::new();
+    let mut addresses = Vec::new();
     for (at, name) in names.iter().enumerate() {
         let port = match name {
             DeviceName::Sim { chip, port } => {
@@ -121,7 +123,10 @@ pub(crate) fn place(names: &[&DeviceName]) -> Result<(Place, Vec<usize>), Misfit
                 *port
             }
             DeviceName::Qemu { port } => *port,
-            DeviceName::Vfio { .. } => return Err(Misfit::NotBuilt((*name).clone())),
+            DeviceName::Vfio { address } => {
+                addresses.push(address.clone());
+                addresses.iter().position(|other| other.eq_ignore_ascii_case(address)).unwrap_or(at)
+            }
         };
         for (earlier, other) in names.iter().take(at).zip(&ports) {
             if core::mem::discriminant(*earlier) != core::mem::discriminant(*name) {
@@ -132,6 +137,9 @@ pub(crate) fn place(names: &[&DeviceName]) -> Result<(Place, Vec<usize>), Misfit
             }
         }
         ports.push(port);
+    }
+    if !addresses.is_empty() {
+        return Ok((Place::Vfio(addresses), ports));
     }
     let count = (ports.iter().max().copied().unwrap_or(0) | 1) + 1;
     if sims.is_empty() {
@@ -200,6 +208,10 @@ mod tests {
     fn devices_that_do_not_go_together() {
         assert!(matches!(place(&[&name("sim:"), &name("qemu:1")]), Err(Misfit::Machines(..))));
         assert!(matches!(place(&[&name("sim:i210"), &name("sim:i350/0")]), Err(Misfit::Twice(..))));
-        assert!(matches!(place(&[&name("vfio:0000:01:00.0")]), Err(Misfit::NotBuilt(_))));
+        let one = name("vfio:0000:01:00.0");
+        assert!(matches!(place(&[&one, &name("sim:")]), Err(Misfit::Machines(..))));
+        assert!(matches!(place(&[&one, &one]), Err(Misfit::Twice(..))));
+        let two = place(&[&one, &name("vfio:0000:02:00.0")]).unwrap();
+        assert_eq!(two.0, Place::Vfio(vec!["0000:01:00.0".into(), "0000:02:00.0".into()]));
     }
 }

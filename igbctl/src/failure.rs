@@ -1,7 +1,6 @@
 //! Why a command did not do what it was told, and the exit status that says so.
 
 use crate::capture;
-use crate::device::DeviceName;
 use std::path::{Path, PathBuf};
 
 /// The command line is wrong.
@@ -20,9 +19,9 @@ pub(crate) enum Failure {
     /// QEMU, or the way to it.
     #[error("{0}")]
     Qemu(#[from] igb_qtest::Error),
-    /// A name that will mean something once the backend is there.
-    #[error("{0}: this igbctl is built without VFIO, which comes later; use sim: or qemu: (igbctl list)")]
-    NotBuilt(DeviceName),
+    /// VFIO, or the way to it.
+    #[error("{0}")]
+    Vfio(#[from] igb_vfio::Error),
     /// A capture file that cannot be used.
     #[error("{}: {error}", path.display())]
     Capture { path: PathBuf, error: capture::Error },
@@ -53,7 +52,7 @@ impl Failure {
         match self {
             Self::Usage(_) => USAGE,
             Self::Driver { error: igb::Error::DeviceGone, .. } | Self::Qemu(igb_qtest::Error::Broken(_)) => 3,
-            Self::Qemu(igb_qtest::Error::NoQemu(_)) | Self::NotBuilt(_) => 4,
+            Self::Qemu(igb_qtest::Error::NoQemu(_)) | Self::Vfio(_) => 4,
             Self::Capture { .. } => 5,
             Self::Stopped(signal) => 128u8.saturating_add(*signal),
             Self::Driver { .. } | Self::Qemu(_) | Self::File { .. } | Self::Found(_) => 1,

@@ -1,8 +1,8 @@
-//! From names to devices: one simulated machine, or one QEMU, for all devices of a command.
+//! From names to devices: one simulated machine, one QEMU, or one VFIO container for all devices of a command.
 //!
 //! A command is a [`Job`], generic over the platform, so that there is one path for whatever the devices are.
 
-use crate::device::{DeviceName, Misfit, Place, place};
+use crate::device::{DeviceName, Place, place};
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::stop::Stop;
@@ -55,10 +55,7 @@ fn memory(ports: usize, queues: u16, ring: u32) -> usize {
 
 /// Opens the devices and does the job on them.
 pub(crate) fn run(names: &[&DeviceName], queues: u16, ring: u32, job: impl Job) -> Result<Report, Failure> {
-    let (place, ports) = place(names).map_err(|misfit| match misfit {
-        Misfit::NotBuilt(name) => Failure::NotBuilt(name),
-        other => Failure::Usage(other.to_string()),
-    })?;
+    let (place, ports) = place(names).map_err(|misfit| Failure::Usage(misfit.to_string()))?;
     let stop = Stop::listen();
     let result = match place {
         Place::Sim(chips) => {
@@ -79,6 +76,13 @@ pub(crate) fn run(names: &[&DeviceName], queues: u16, ring: u32, job: impl Job) 
                 .fold(builder, |builder, port| builder.port(Connect::Hub(port as u32 / 2)))
                 .start()?;
             let devices = ports.into_iter().map(|port| machine.port(port)).collect::<Result<Vec<_>, _>>()?;
+            job.run(devices, &stop)
+        }
+        Place::Vfio(addresses) => {
+            // One container: a frame goes from one device to the other without a copy.
+            let container = igb_vfio::Container::new()?;
+            let devices =
+                addresses.iter().map(|address| container.open(address)).collect::<Result<Vec<_>, _>>()?;
             job.run(devices, &stop)
         }
     };

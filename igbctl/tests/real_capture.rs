@@ -26,7 +26,8 @@ fn capture() -> PathBuf {
 
 /// The frames of a pcapng file, by a reader that is not the program's.
 fn frames(path: &Path) -> Vec<Vec<u8>> {
-    let mut reader = PcapNGReader::new(1 << 20, std::fs::File::open(path).expect("opens")).expect("is pcapng");
+    let mut reader =
+        PcapNGReader::new(1 << 20, std::fs::File::open(path).expect("opens")).expect("is pcapng");
     let mut frames = Vec::new();
     loop {
         match reader.next() {

@@ -17,8 +17,8 @@ pub use recovery::{removal_under_traffic, reset_keeps_configuration, reset_under
 pub use spread::spreads_flows;
 
 use crate::Bed;
-use core::time::Duration;
 use crate::beds::Opened;
+use core::time::Duration;
 use igb::{Action, Config, Exclusive, Igb, Queue, Queues};
 
 /// Longest time that anything may take by the bed's own ticks before a test fails.

@@ -52,6 +52,7 @@ fn ended() -> &'static AtomicBool {
     &ENDED
 }
 
+#[allow(clippy::type_complexity, reason = "a controller and its queue")]
 fn open(
     container: &Container,
     address: &str,
