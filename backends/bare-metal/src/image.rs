@@ -60,14 +60,15 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
 /// Called by `boot.s` with the address of the PVH start information; 24 bytes into it stands that of the command line.
 #[unsafe(no_mangle)]
 extern "C" fn start(info: *const u64) -> ! {
+    let space = (&raw mut SPACE).cast();
     // SAFETY: before anybody allocates, and nobody else has the space.
-    unsafe { HEAP.lock().init((&raw mut SPACE).cast(), 1 << 20) };
+    unsafe { HEAP.lock().init(space, 1 << 20) };
     // SAFETY: the first serial line, and nobody else has it.
     let mut uart = unsafe { Uart16550::new_port(0x3f8) }.ok();
     let _ = uart.as_mut().map(|uart| uart.init(Line::default()));
     *SERIAL.lock() = uart;
     // SAFETY: PVH says so.
-    let line = unsafe { info.add(3).read() } as *const c_char;
+    let line = unsafe { info.wrapping_add(3).read() } as *const c_char;
     // SAFETY: as above: a string, unless there is none.
     let line = if line.is_null() { c"" } else { unsafe { CStr::from_ptr(line) } };
     let polling = line.to_str().is_ok_and(|line| line.split(' ').any(|word| word == "polling"));
