@@ -43,6 +43,8 @@ fn frames_wake_a_sleeping_thread_and_none_is_missed() {
     let mut irqs = b.msix();
     a.link_up();
     b.link_up();
+    // One frame at a time: the receiver is asleep, or about to be, whenever one comes.
+    let (taken, next) = std::sync::mpsc::channel();
     let receiver = std::thread::spawn(move || {
         for seed in 0..FRAMES {
             let got = loop {
@@ -53,10 +55,12 @@ fn frames_wake_a_sleeping_thread_and_none_is_missed() {
                 b.bus.write32(EIMS, 7);
             };
             assert_eq!(got, frame(64, seed));
+            taken.send(seed).unwrap();
         }
     });
     for seed in 0..FRAMES {
         a.send(&frame(64, seed));
+        assert_eq!(next.recv_timeout(LIMIT), Ok(seed));
     }
     receiver.join().unwrap();
 }
