@@ -7,7 +7,7 @@ use crate::{Error, Result, While, metadata, qemu, sysroot};
 use clap::Args;
 use core::time::Duration;
 use std::fmt::Display;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -298,7 +298,15 @@ impl Wire {
 
     fn receive(&self) -> Result<Vec<u8>> {
         let mut frame = vec![0; 4096];
-        let len = self.socket.recv(&mut frame).during(|| "waiting for a frame".into())?;
+        let len = match self.socket.recv(&mut frame) {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return Err(failed(format!(
+                    "no frame came out of {} for {PATIENCE:?}",
+                    self.theirs.display()
+                )));
+            }
+            received => received.during(|| "waiting for a frame".into())?,
+        };
         frame.truncate(len);
         Ok(frame)
     }
