@@ -127,11 +127,23 @@ impl<P: Platform, M: Memory> RxQueue<P, M> {
         budget: u32,
         own: &mut impl Port<M::Buf>,
         ports: &mut (impl Ports<M::Buf> + ?Sized),
-        mut each: impl FnMut(M::Buf, RxMeta<'_>) -> Action<M::Buf>,
+        each: impl FnMut(M::Buf, RxMeta<'_>) -> Action<M::Buf>,
     ) -> Result<u32, Error> {
         if self.seat.moved() && !self.follow()? {
             return Ok(0);
         }
+        Ok(self.receive(budget, own, ports, each))
+    }
+
+    /// [`poll`](Self::poll), once it is known that the ring is ours.
+    #[inline]
+    fn receive(
+        &mut self,
+        budget: u32,
+        own: &mut impl Port<M::Buf>,
+        ports: &mut (impl Ports<M::Buf> + ?Sized),
+        mut each: impl FnMut(M::Buf, RxMeta<'_>) -> Action<M::Buf>,
+    ) -> u32 {
         let mut lost = 0;
         let frames = self.ring.poll(budget, |chunk, meta| {
             let sent = match each(chunk, meta) {
@@ -148,7 +160,7 @@ impl<P: Platform, M: Memory> RxQueue<P, M> {
         self.refill();
         own.flush();
         ports.flush();
-        Ok(frames)
+        frames
     }
 
     /// Posts fresh buffers where there is room, and rings the doorbell if anything was posted.
@@ -410,11 +422,12 @@ impl<P: Platform, M: Memory> Queue<P, M> {
         ports: &mut (impl Ports<M::Buf> + ?Sized),
         each: impl FnMut(M::Buf, RxMeta<'_>) -> Action<M::Buf>,
     ) -> Result<u32, Error> {
-        self.clean()?;
-        if self.finish.seat.moved() {
-            return Ok(0); // resting: nothing may be sent either
+        if self.moved() && !self.follow()? {
+            return Ok(0);
         }
-        self.rx.poll(budget, &mut self.tx, ports, each)
+        let memory = &mut self.rx.memory;
+        self.finish.cleaner.clean(|chunk| memory.give(chunk));
+        Ok(self.rx.receive(budget, &mut self.tx, ports, each))
     }
 
     /// Takes finished transmissions home; what a queue that only sends calls instead of [`poll`](Self::poll).
@@ -423,12 +436,27 @@ impl<P: Platform, M: Memory> Queue<P, M> {
     /// As [`RxQueue::poll`].
     #[inline]
     pub fn clean(&mut self) -> Result<u32, Error> {
-        let memory = &mut self.rx.memory;
-        let finished = self.finish.clean(&mut self.tx, |chunk| memory.give(chunk))?;
-        if self.rx.seat.moved() {
-            self.rx.follow()?; // a queue that only sends rests on both sides too
+        if self.moved() && !self.follow()? {
+            return Ok(0);
         }
-        Ok(finished)
+        let memory = &mut self.rx.memory;
+        Ok(self.finish.cleaner.clean(|chunk| memory.give(chunk)))
+    }
+
+    /// One look at the phase for both sides.
+    #[inline(always)]
+    fn moved(&self) -> bool {
+        let phase = self.rx.seat.shared.phase();
+        phase != self.rx.seat.member.seen || phase != self.finish.seat.member.seen
+    }
+
+    /// Both sides follow, also in a queue that only sends. `false` while either rests.
+    #[cold]
+    fn follow(&mut self) -> Result<bool, Error> {
+        let memory = &mut self.rx.memory;
+        let sends = self.finish.follow(&mut self.tx, &mut |chunk| memory.give(chunk))?;
+        let receives = self.rx.follow()?;
+        Ok(sends && receives)
     }
 
     /// Sends a batch of at most `budget` frames with one doorbell, after taking finished ones home. Returns how many;
@@ -442,11 +470,11 @@ impl<P: Platform, M: Memory> Queue<P, M> {
         budget: u32,
         mut next: impl FnMut(&mut M) -> Option<M::Buf>,
     ) -> Result<u32, Error> {
-        self.clean()?;
-        if self.finish.seat.moved() {
-            return Ok(0); // resting
+        if self.moved() && !self.follow()? {
+            return Ok(0);
         }
         let memory = &mut self.rx.memory;
+        self.finish.cleaner.clean(|chunk| memory.give(chunk));
         Ok(self.tx.send_batch(budget, || next(memory)))
     }
 

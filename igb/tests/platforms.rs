@@ -3,7 +3,13 @@
 //! Nothing here drives a device. The test is that these shapes compile, and that the pieces can be shared as their
 //! hosts share them.
 #![allow(unsafe_code, reason = "`Dma` is an unsafe trait; the platforms below promise what theirs keep")]
-#![allow(missing_docs, missing_debug_implementations, dead_code, reason = "shapes, not an interface")]
+#![allow(
+    clippy::type_complexity,
+    missing_docs,
+    missing_debug_implementations,
+    dead_code,
+    reason = "shapes, not an interface"
+)]
 
 use core::ptr::NonNull;
 use core::time::Duration;
