@@ -6,6 +6,7 @@ mod frames;
 mod interrupts;
 mod overload;
 mod recovery;
+mod redirect;
 mod spread;
 
 pub use bring_up::{bad_requests, gone_at_every_access, link_follows_the_cable, opens_and_closes};
@@ -14,6 +15,7 @@ pub use frames::{counts, every_length_both_ways, forwards_between_ports, ring_wr
 pub use interrupts::{every_vector, wakes_on_frames};
 pub use overload::{all_ones_in_health, full_buffer_misses, full_queue_drops, full_ring_holds_back};
 pub use recovery::{removal_under_traffic, reset_keeps_configuration, reset_under_threads};
+pub use redirect::{redirects_to_a_shared_queue, redirects_to_a_thread};
 pub use spread::spreads_flows;
 
 use crate::Bed;

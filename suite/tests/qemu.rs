@@ -70,6 +70,16 @@ macro_rules! suite {
         }
 
         #[test]
+        fn redirects_to_a_thread() {
+            cases::redirects_to_a_thread(&Qemu::new(Held, Timing::Real, IOMMU));
+        }
+
+        #[test]
+        fn redirects_to_a_shared_queue() {
+            cases::redirects_to_a_shared_queue(&held());
+        }
+
+        #[test]
         fn full_ring_holds_back() {
             cases::full_ring_holds_back(&held(), 1000);
         }

@@ -55,6 +55,14 @@ macro_rules! on {
                 cases::forwards_between_ports(&held(), 3000);
             }
             #[test]
+            fn redirects_to_a_thread() {
+                cases::redirects_to_a_thread(&Simulated::real_time($chip, Held));
+            }
+            #[test]
+            fn redirects_to_a_shared_queue() {
+                cases::redirects_to_a_shared_queue(&held());
+            }
+            #[test]
             fn full_ring_holds_back() {
                 cases::full_ring_holds_back(&held(), 80);
             }
