@@ -140,7 +140,12 @@ pub fn removal_under_traffic<B: Bed>(bed: &B) {
     let nic = Igb::probe(bed.platform(0), Config::default()).unwrap_or_else(|error| panic!("probe: {error}"));
     drop(nic);
     let (control, mut queues) = open(bed, 0, Queues::combined(1));
-    assert!(bed.send(0, &frames::numbered(control.address().0, 7, 100)));
-    assert_eq!(collect(bed, &mut queues[0], 1).len(), 1);
+    assert!(bed.send(0, &frames::numbered(control.address().0, 1000, 100)));
+    // Frames that were on the cable when the device left may come first.
+    let came = (0..40).any(|_| {
+        let frames = collect(bed, &mut queues[0], 1);
+        frames.iter().any(|frame| frames::number(frame) == Some(1000))
+    });
+    assert!(came, "a frame sent after the return comes");
     control.close();
 }
