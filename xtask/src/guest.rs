@@ -79,11 +79,6 @@ pub(crate) fn run(console: &mut Console, options: &Options) -> Result<()> {
     }
 }
 
-/// All jobs, as a step of the tests.
-pub(crate) fn step(console: &mut Console) -> Result<()> {
-    run(console, &Options { jobs: Vec::new(), list: false, keep_log: false, json: false, kernel: None })
-}
-
 fn list(jobs: &[Job], json: bool) -> Result<()> {
     if json {
         let list: Vec<_> = jobs.iter().map(|job| json!({ "job": job.name, "about": job.about })).collect();
