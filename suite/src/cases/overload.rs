@@ -88,6 +88,7 @@ pub fn full_queue_drops(bed: &Simulated) {
         _ => counted.rx_queue_dropped[0],
     };
     assert_eq!(came[0] + dropped, sent);
+    assert_eq!(counted.rx_no_buffers, dropped, "each found no buffer");
     assert!(dropped > 0 && counted.missed == 0, "{counted:?}");
     close(bed, (control, queues));
 }
