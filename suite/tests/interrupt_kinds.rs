@@ -16,7 +16,7 @@ fn the_next_best_is_taken() {
     use InterruptKind::{Intx, Msi, MsiX};
     for (missing, taken) in [(&[][..], MsiX), (&[MsiX], Msi), (&[MsiX, Msi], Intx)] {
         let (world, device) = without(missing);
-        let mut wire = world.hold(&device);
+        let wire = world.hold(&device);
         let nic = Igb::probe(device.platform(), Config::default()).expect("probes");
         let (control, mut queues) = nic.open(Queues::combined(2)).expect("opens");
         assert_eq!(control.interrupt_kind(), Some(taken), "without {missing:?}");
