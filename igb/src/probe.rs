@@ -1,11 +1,11 @@
 //! From a platform to a device that is known, reset and ready to be opened.
 
 use crate::config::{Config, Queues};
-use crate::shared::Shared;
+use crate::shared::{Shared, mode};
 use crate::{Controller, Error, InterruptKind, PciConfig, Platform, Queue, pci};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use igb_hal::{Firmware, Mac, MacAddress, MacConfig, Mode, PhyInfo, Routing, Statistics};
+use igb_hal::{Firmware, Mac, MacAddress, PhyInfo, Routing};
 use igb_regs::{Chip, Device};
 use igb_ring::{HEADROOM, Local, Memory, Pool};
 
@@ -132,16 +132,10 @@ impl<P: Platform> Igb<P> {
     ) -> Result<(Controller<P>, Vec<Queue<P, M>>), Error> {
         self.check_count(queues)?;
         let (kind, vectors) = self.interrupts(queues.count)?;
-        let mode = match kind {
-            Some(InterruptKind::MsiX) => Mode::MsiX { vectors },
-            _ => Mode::Single,
-        };
-        let routing = Routing::new(mode, queues.count);
+        let routing = Routing::new(mode(kind, vectors), queues.count);
         let Self { platform, mac, config, address, .. } = self;
         let max_frame = config.max_frame;
-        let shared =
-            Shared::new(platform, mac, config, address, routing, kind, queues, Statistics::default());
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared::new(platform, mac, config, address, routing, kind, queues));
         shared.bring_up(&mut shared.control())?;
         let mut opened = Vec::with_capacity(queues.count.into());
         for index in 0..queues.count {
@@ -190,15 +184,7 @@ impl<P: Platform> Igb<P> {
 /// Bytes that a timestamp in front of a frame takes (I210 datasheet 7.1.6; 82580 likewise): room is kept for it.
 const STAMP: u32 = 16;
 
-/// Whether the driver would take a function with these two configuration dwords.
+/// Whether the driver would take a function whose first configuration dword is this: device and vendor ID.
 pub fn supports(vendor_device: u32) -> bool {
     igb_hal::identify(vendor_device, u64::MAX).is_ok()
-}
-
-/// The station address, frame length and flow control of a MAC that is set up.
-pub(crate) fn mac_config(address: MacAddress, config: &Config) -> MacConfig {
-    let mut mac = MacConfig::new(address);
-    mac.max_frame = config.max_frame;
-    mac.flow_control = config.link.flow_control;
-    mac
 }

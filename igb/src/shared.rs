@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::*};
 use core::time::Duration;
 use embedded_hal::delay::DelayNs;
-use igb_hal::{Link, Mac, MacAddress, Mode, Routing, RssConfig, Statistics};
+use igb_hal::{Link, Mac, MacAddress, MacConfig, Mode, Routing, RssConfig, Statistics};
 use igb_ring::Quarantine;
 
 const RUNNING: u8 = 0;
@@ -92,7 +92,6 @@ pub(crate) enum Follow {
 }
 
 impl<P: Platform> Shared<P> {
-    #[allow(clippy::too_many_arguments, reason = "made in one place")]
     pub(crate) fn new(
         platform: P,
         mac: Mac<P::Bus>,
@@ -101,7 +100,6 @@ impl<P: Platform> Shared<P> {
         routing: Routing,
         kind: Option<InterruptKind>,
         queues: Queues,
-        statistics: Statistics,
     ) -> Self {
         let phase =
             Phase { word: AtomicU32::new(0), generation: AtomicU32::new(0), state: AtomicU8::new(RUNNING) };
@@ -111,6 +109,7 @@ impl<P: Platform> Shared<P> {
             rss: (queues.count > 1).then(|| RssConfig::spread(queues.count)),
             ..Filters::default()
         };
+        let statistics = Statistics::default();
         let control =
             Control { config, address, statistics, link: None, filters, transmit_heads: [(0, 0); 16] };
         Self {
@@ -152,7 +151,7 @@ impl<P: Platform> Shared<P> {
     pub(crate) fn join(&self, index: u16, side: Side) -> Member {
         let bit = usize::from(index) % 16 + if side == Side::Tx { 16 } else { 0 };
         self.members.fetch_or(1 << bit, AcqRel);
-        Member { bit, seen: self.phase(), generation: self.phase.generation.load(Acquire) }
+        Member { bit, seen: self.phase(), generation: self.generation() }
     }
 
     /// A queue that rests stays away; so does one that left.
@@ -160,21 +159,31 @@ impl<P: Platform> Shared<P> {
         self.members.fetch_and(!(1 << member.bit), AcqRel);
     }
 
+    /// How often the device was reset since it was opened.
+    pub(crate) fn generation(&self) -> u32 {
+        self.phase.generation.load(Acquire)
+    }
+
+    /// Neither gone nor closed, as far as is known without asking the device.
+    fn running(&self) -> Result<(), Error> {
+        match self.phase.state.load(Acquire) {
+            GONE => Err(Error::DeviceGone),
+            CLOSED => Err(Error::Closed),
+            _ => Ok(()),
+        }
+    }
+
     #[cold]
     pub(crate) fn follow(&self, member: &mut Member) -> Result<Follow, Error> {
         let phase = self.phase();
-        match self.phase.state.load(Acquire) {
-            GONE => return Err(Error::DeviceGone),
-            CLOSED => return Err(Error::Closed),
-            _ => {}
-        }
+        self.running()?;
         if phase % 2 == 1 {
             if let Some(word) = self.parked.get(member.bit) {
                 word.store(phase, Release);
             }
             return Ok(Follow::Rest);
         }
-        if self.phase.generation.load(Acquire) != member.generation {
+        if self.generation() != member.generation {
             return Ok(Follow::Restart);
         }
         member.seen = phase;
@@ -237,7 +246,10 @@ impl<P: Platform> Shared<P> {
             return Err(Error::NoMastering);
         }
         self.quarantine.hold();
-        self.mac.init(&crate::probe::mac_config(control.address, &control.config), &mut delay)?;
+        let mut config = MacConfig::new(control.address);
+        config.max_frame = control.config.max_frame;
+        config.flow_control = control.config.link.flow_control;
+        self.mac.init(&config, &mut delay)?;
         self.apply_filters(control)?;
         self.apply_interrupts();
         self.mac.enable_transmit();
@@ -268,12 +280,10 @@ impl<P: Platform> Shared<P> {
     }
 
     fn apply_interrupts(&self) {
-        let Some(kind) = self.kind else { return };
-        let mode = match kind {
-            InterruptKind::MsiX => Mode::MsiX { vectors: self.routing.vectors() },
-            InterruptKind::Msi | InterruptKind::Intx => Mode::Single,
-        };
-        let routing = self.mac.route(mode, self.queues.count);
+        if self.kind.is_none() {
+            return;
+        }
+        let routing = self.mac.route(mode(self.kind, self.routing.vectors()), self.queues.count);
         debug_assert_eq!(routing, self.routing);
         for vector in 0..routing.vectors() {
             self.mac.set_interval(&routing, vector, self.interval_micros);
@@ -315,11 +325,7 @@ impl<P: Platform> Shared<P> {
 
     /// `DeviceGone` if the device has left, and then every queue hears of it.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        match self.phase.state.load(Acquire) {
-            GONE => return Err(Error::DeviceGone),
-            CLOSED => return Err(Error::Closed),
-            _ => {}
-        }
+        self.running()?;
         self.mac.check().map_err(|error| {
             self.lost();
             error.into()
@@ -349,18 +355,20 @@ impl<P: Platform> Shared<P> {
     }
 }
 
+/// What the MAC is told of interrupts that arrive like this.
+pub(crate) fn mode(kind: Option<InterruptKind>, vectors: u16) -> Mode {
+    match kind {
+        Some(InterruptKind::MsiX) => Mode::MsiX { vectors },
+        _ => Mode::Single,
+    }
+}
+
 impl Member {
     /// The hardware queue runs again, in the device's present generation.
     pub(crate) fn restarted<P: Platform>(&mut self, shared: &Shared<P>, generation: u32) {
         self.generation = generation;
         // If the phase moved on meanwhile, the next poll sees it.
         self.seen = shared.phase() & !1;
-    }
-}
-
-impl<P: Platform> Shared<P> {
-    pub(crate) fn generation(&self) -> u32 {
-        self.phase.generation.load(Acquire)
     }
 }
 
