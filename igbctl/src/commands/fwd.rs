@@ -29,16 +29,7 @@ impl Job for FwdJob {
     fn run<P: Platform<Irq: Wait>>(self, devices: Vec<P>, stop: &Stop) -> Result<Report, Failure> {
         let options = self.0;
         let mut run = Run::new(&options.limits, stop)?;
-        let mut nics = options
-            .names()
-            .into_iter()
-            .zip(devices)
-            .map(|(name, device)| {
-                Nic::open(name.to_string(), device, options.rings.queues, options.rings.ring)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        run.start(&mut nics.iter_mut().collect::<Vec<_>>())?;
-        let mut nics = nics.into_iter();
+        let mut nics = run.open(options.names(), devices, &options.rings)?;
         let (Some(a), Some(b)) = (nics.next(), nics.next()) else {
             return Err(Failure::Usage("fwd needs two devices".into()));
         };

@@ -66,15 +66,7 @@ impl Job for ReceiveJob {
         };
         let mut run = Run::new(&options.limits, stop)?;
         let names = named(&[&options.device], &[&options.source]);
-        let mut nics = names
-            .into_iter()
-            .zip(devices)
-            .map(|(name, device)| {
-                Nic::open(name.to_string(), device, options.rings.queues, options.rings.ring)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        run.start(&mut nics.iter_mut().collect::<Vec<_>>())?;
-        let mut nics = nics.into_iter();
+        let mut nics = run.open(names, devices, &options.rings)?;
         let Some(mut nic) = nics.next() else { return Err(Failure::Usage("no device".into())) };
         let mut source =
             nics.next().map(|source| Source::new(source, &options.frames, MacAddress([0xff; 6])));

@@ -1,7 +1,7 @@
 //! What all commands that move frames have in common: they end by count, by time or by signal, show rates, look after
 //! their devices once a second, and may have helpers at the other ends of the wires.
 
-use crate::args::{Frames, Limits};
+use crate::args::{Frames, Limits, Rings};
 use crate::device::DeviceName;
 use crate::failure::Failure;
 use crate::nic::{BUDGET, Nic, Summary, table};
@@ -11,6 +11,7 @@ use crate::stop::Stop;
 use crate::traffic::Generator;
 use igb::{MacAddress, Platform, Wait};
 use serde_json::{Value, json};
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 /// How long an idle command sleeps at most, before it looks at its signals again.
@@ -30,7 +31,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Listens for signals; time runs from [`start`](Self::start).
+    /// Listens for signals; time runs from [`open`](Self::open).
     pub(crate) fn new(limits: &Limits, stop: &Stop) -> Result<Self, Failure> {
         let limit = limits.seconds.map(seconds).transpose()?;
         let now = Instant::now();
@@ -44,11 +45,22 @@ impl Run {
         })
     }
 
-    /// Waits for the links, and starts the clock.
-    pub(crate) fn start<P: Platform<Irq: Wait>>(&mut self, nics: &mut [&mut Nic<P>]) -> Result<(), Failure> {
-        crate::nic::wait_links(nics, &self.stop, self.limit, &mut self.rates)?;
+    /// Opens a command's devices, waits for their links, and starts the clock.
+    pub(crate) fn open<P: Platform<Irq: Wait>>(
+        &mut self,
+        names: impl IntoIterator<Item: Display>,
+        devices: Vec<P>,
+        rings: &Rings,
+    ) -> Result<std::vec::IntoIter<Nic<P>>, Failure> {
+        let mut nics = names
+            .into_iter()
+            .zip(devices)
+            .map(|(name, device)| Nic::open(name.to_string(), device, rings.queues, rings.ring))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut waiting: Vec<_> = nics.iter_mut().collect();
+        crate::nic::wait_links(&mut waiting, &self.stop, self.limit, &mut self.rates)?;
         self.started = Instant::now();
-        Ok(())
+        Ok(nics.into_iter())
     }
 
     /// Frames that are still wanted of a batch of `most`; `None` when the command ends.

@@ -4,7 +4,6 @@ use super::run::{NAP, Run, Sink, Source, named};
 use crate::args::Txgen;
 use crate::failure::Failure;
 use crate::machine::{self, Job};
-use crate::nic::Nic;
 use crate::output::Report;
 use crate::stop::Stop;
 use igb::{Platform, Wait};
@@ -23,15 +22,7 @@ impl Job for TxgenJob {
         let options = self.0;
         let mut run = Run::new(&options.limits, stop)?;
         let names = named(&[&options.device], &[&options.sink]);
-        let mut nics = names
-            .into_iter()
-            .zip(devices)
-            .map(|(name, device)| {
-                Nic::open(name.to_string(), device, options.rings.queues, options.rings.ring)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        run.start(&mut nics.iter_mut().collect::<Vec<_>>())?;
-        let mut nics = nics.into_iter();
+        let mut nics = run.open(names, devices, &options.rings)?;
         let Some(nic) = nics.next() else { return Err(Failure::Usage("no device".into())) };
         let mut source = Source::new(nic, &options.frames, options.to);
         let mut sink = nics.next().map(Sink);
