@@ -28,8 +28,7 @@ const COLD: &[&str] = &[
 /// Compiles and compares.
 pub(crate) fn run(console: &mut Console) -> Result<()> {
     if !cfg!(target_arch = "x86_64") {
-        println!("skipped: the assembly that is read here is x86-64's");
-        return Ok(());
+        return Err(Error::Skipped("the assembly that is read here is x86-64's".into()));
     }
     let listing = Listing::parse(&compile(console)?);
     let pairs = listing.pairs()?;

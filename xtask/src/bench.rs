@@ -49,8 +49,7 @@ pub(crate) fn check(console: &mut Console) -> Result<()> {
 /// Counts, prints, and compares or writes.
 pub(crate) fn run(console: &mut Console, options: &Options) -> Result<()> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        println!("skipped: the table is of x86-64 Linux");
-        return Ok(());
+        return Err(Error::Skipped("the table is of x86-64 Linux".into()));
     }
     let mut counts = accesses(console)?;
     instructions(console, &mut counts)?;

@@ -184,11 +184,8 @@ impl Machine {
             .arg(image);
         command.arg("-monitor").arg(format!("unix:{}/monitor,server=on,wait=off", folder.display()));
         command.args(["-device", "pcie-root-port,id=bridge,addr=1"]);
-        // Firmware of a fetched QEMU lies beside it, in a folder that it does not look into by itself.
-        if let Some(beside) =
-            qemu.parent().map(|folder| folder.join("root/usr/share/seabios")).filter(|dir| dir.is_dir())
-        {
-            command.arg("-L").arg(beside);
+        if let Some(firmware) = qemu::firmware(qemu) {
+            command.arg("-L").arg(firmware);
         }
         let mut wires = Vec::new();
         for number in 0..ports {

@@ -80,6 +80,9 @@ enum Error {
     /// Something is not on this machine and could not be put there.
     #[error("{0}")]
     Missing(String),
+    /// It says nothing on a machine of this kind.
+    #[error("{0}")]
+    Skipped(String),
     /// A file or a process of ours.
     #[error("{what}: {source}")]
     Io { what: String, source: std::io::Error },
@@ -115,7 +118,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask: {error}");
-            ExitCode::from(if matches!(error, Error::Missing(_)) { 3 } else { 1 })
+            ExitCode::from(if matches!(error, Error::Missing(_) | Error::Skipped(_)) { 3 } else { 1 })
         }
     }
 }

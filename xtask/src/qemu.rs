@@ -38,6 +38,12 @@ pub(crate) fn ready(fetch: bool) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The BIOS of a QEMU that was fetched: it lies beside it, in a folder that it does not look into by itself. A device
+/// without a guest needs none.
+pub(crate) fn firmware(qemu: &Path) -> Option<PathBuf> {
+    qemu.parent().map(|folder| folder.join("root/usr/share/seabios")).filter(|folder| folder.is_dir())
+}
+
 fn install(folder: &Path) -> Result<()> {
     let console = &mut Console::new();
     let work = folder.join("apt");

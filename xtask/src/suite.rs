@@ -82,14 +82,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let started = Instant::now();
         let outcome = (step.run)(console);
         console.clear();
-        let word = if outcome.is_ok() { "ok" } else { "FAILED" };
+        let word = match outcome {
+            Ok(()) => "ok",
+            Err(Error::Skipped(_)) => "skipped",
+            Err(_) => "FAILED",
+        };
         println!("{:width$}  {word} {:.1} s", step.name, started.elapsed().as_secs_f64());
         if let Err(error) = outcome {
             println!("{error}");
-            failed.push(step.name);
-            if matches!(error, Error::Missing(_)) {
-                missing = Some(error);
+            match error {
+                Error::Skipped(_) => continue,
+                Error::Missing(_) => missing = Some(error),
+                _ => {}
             }
+            failed.push(step.name);
         }
     }
     match (failed.as_slice(), missing) {

@@ -190,11 +190,8 @@ fn start(
 fn arguments(qemu: &Path, image: &Image, job: &Job, initrd: &Path, status: &Path) -> Vec<String> {
     let mut list: Vec<String> = Vec::new();
     let mut add = |words: &[&str]| list.extend(words.iter().map(|&word| word.to_owned()));
-    // Firmware of a fetched QEMU lies beside it, in a folder that it does not look into by itself.
-    if let Some(beside) =
-        qemu.parent().map(|folder| folder.join("root/usr/share/seabios")).filter(|dir| dir.is_dir())
-    {
-        add(&["-L", &beside.display().to_string()]);
+    if let Some(firmware) = crate::qemu::firmware(qemu) {
+        add(&["-L", &firmware.display().to_string()]);
     }
     add(&["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
     add(&["-accel", "tcg", "-machine", "q35,usb=off", "-cpu", "max"]);
