@@ -343,7 +343,6 @@ pub enum Access {
 /// Names of chips and groups, `all`, and `!name` to take out again.
 #[derive(Debug, Clone, JsonSchema)]
 #[schemars(untagged)]
-#[allow(dead_code, reason = "the variants describe the schema; the visitor makes only lists")]
 pub enum ChipList {
     /// One.
     One(String),
