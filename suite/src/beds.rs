@@ -9,14 +9,25 @@ use igb_sim::{Device, DeviceSpec, Sim, Time, WireEnd, World};
 use std::sync::Mutex;
 
 /// Two ports of one machine.
-pub trait Bed: Sync {
+pub trait Ports: Sync {
     /// What drives a port.
     type Platform: Platform<Irq: Wait>;
-    /// Where its buffers come from.
-    type Memory: Memory<Buf: Exclusive>;
 
     /// The port's platform, fresh: nobody else may hold one.
     fn platform(&self, port: usize) -> Self::Platform;
+    /// Lets a little time pass.
+    fn tick(&self);
+    /// Bytes of DMA memory that are allocated: 0 when everything was freed.
+    fn allocated(&self) -> usize;
+    /// What the device or its IOMMU objected to. Empty in all normal work.
+    fn objections(&self) -> Vec<String>;
+}
+
+/// Two ports of a machine that the test has in its hands, cables and all.
+pub trait Bed: Ports {
+    /// Where a port's buffers come from.
+    type Memory: Memory<Buf: Exclusive>;
+
     /// Opens a device that was probed, with memory of this bed's kind.
     fn open(&self, nic: Igb<Self::Platform>, queues: Queues) -> Result<Opened<Self>, Error>;
     /// The chip of both ports.
@@ -25,12 +36,6 @@ pub trait Bed: Sync {
     fn send(&self, port: usize, frame: &[u8]) -> bool;
     /// Takes the next frame that a port sent, waiting a little.
     fn receive(&self, port: usize) -> Option<Vec<u8>>;
-    /// Lets a little time pass.
-    fn tick(&self);
-    /// Bytes of DMA memory that are allocated: 0 when everything was freed.
-    fn allocated(&self) -> usize;
-    /// What the device or its IOMMU objected to since the bed was made. Empty in all normal work.
-    fn objections(&self) -> Vec<String>;
     /// Pulls or puts back the cable of a port.
     fn set_cable(&self, port: usize, plugged: bool);
     /// Takes the device of a port away by surprise.
@@ -40,7 +45,8 @@ pub trait Bed: Sync {
 }
 
 /// An open device of a bed.
-pub type Opened<B> = (Controller<<B as Bed>::Platform>, Vec<Queue<<B as Bed>::Platform, <B as Bed>::Memory>>);
+pub type Opened<B> =
+    (Controller<<B as Ports>::Platform>, Vec<Queue<<B as Ports>::Platform, <B as Bed>::Memory>>);
 
 /// How the cables run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,24 +99,10 @@ impl Simulated {
     }
 }
 
-impl Bed for Simulated {
+impl Ports for Simulated {
     type Platform = Sim;
-    type Memory = Local;
-
     fn platform(&self, port: usize) -> Sim {
         self.devices[port].platform()
-    }
-    fn open(&self, nic: Igb<Sim>, queues: Queues) -> Result<Opened<Self>, Error> {
-        nic.open(queues)
-    }
-    fn chip(&self) -> Chip {
-        self.devices[0].chip()
-    }
-    fn send(&self, port: usize, frame: &[u8]) -> bool {
-        self.ends[port].lock().expect("no test panics with the end in its hands").send(frame)
-    }
-    fn receive(&self, port: usize) -> Option<Vec<u8>> {
-        self.ends[port].lock().expect("no test panics with the end in its hands").recv()
     }
     fn tick(&self) {
         self.world.advance(Duration::from_micros(100));
@@ -131,6 +123,22 @@ impl Bed for Simulated {
             }
         }
         all
+    }
+}
+
+impl Bed for Simulated {
+    type Memory = Local;
+    fn open(&self, nic: Igb<Sim>, queues: Queues) -> Result<Opened<Self>, Error> {
+        nic.open(queues)
+    }
+    fn chip(&self) -> Chip {
+        self.devices[0].chip()
+    }
+    fn send(&self, port: usize, frame: &[u8]) -> bool {
+        self.ends[port].lock().expect("no test panics with the end in its hands").send(frame)
+    }
+    fn receive(&self, port: usize) -> Option<Vec<u8>> {
+        self.ends[port].lock().expect("no test panics with the end in its hands").recv()
     }
     fn set_cable(&self, port: usize, plugged: bool) {
         match (&self.wire, plugged) {
@@ -163,13 +171,24 @@ impl Incoherent {
     }
 }
 
-impl Bed for Incoherent {
+impl Ports for Incoherent {
     type Platform = Wrapped<Sim, igb_sim::SimBus, NonCoherent>;
-    type Memory = Local<false>;
-
     fn platform(&self, port: usize) -> Self::Platform {
         with_dma(self.simulated.platform(port), self.dma.clone())
     }
+    fn tick(&self) {
+        self.simulated.tick();
+    }
+    fn allocated(&self) -> usize {
+        self.simulated.allocated()
+    }
+    fn objections(&self) -> Vec<String> {
+        self.simulated.objections()
+    }
+}
+
+impl Bed for Incoherent {
+    type Memory = Local<false>;
     fn open(&self, nic: Igb<Self::Platform>, queues: Queues) -> Result<Opened<Self>, Error> {
         // A count that the chip does not have is told before memory is taken.
         let count = nic.chunks(queues).clamp(1, 1 << 14);
@@ -184,15 +203,6 @@ impl Bed for Incoherent {
     }
     fn receive(&self, port: usize) -> Option<Vec<u8>> {
         self.simulated.receive(port)
-    }
-    fn tick(&self) {
-        self.simulated.tick();
-    }
-    fn allocated(&self) -> usize {
-        self.simulated.allocated()
-    }
-    fn objections(&self) -> Vec<String> {
-        self.simulated.objections()
     }
     fn set_cable(&self, port: usize, plugged: bool) {
         self.simulated.set_cable(port, plugged);
@@ -237,27 +247,10 @@ impl Qemu {
     }
 }
 
-impl Bed for Qemu {
+impl Ports for Qemu {
     type Platform = igb_qtest::Port;
-    type Memory = Local;
-
     fn platform(&self, port: usize) -> igb_qtest::Port {
         self.machine.port(port).unwrap_or_else(|error| panic!("port {port}: {error}"))
-    }
-    fn open(&self, nic: Igb<igb_qtest::Port>, queues: Queues) -> Result<Opened<Self>, Error> {
-        nic.open(queues)
-    }
-    fn chip(&self) -> Chip {
-        Chip::I82576
-    }
-    fn send(&self, port: usize, frame: &[u8]) -> bool {
-        self.wires[port].lock().expect("no test panics with the wire in its hands").send(frame)
-    }
-    fn receive(&self, port: usize) -> Option<Vec<u8>> {
-        self.wires[port]
-            .lock()
-            .expect("no test panics with the wire in its hands")
-            .recv(Duration::from_millis(20))
     }
     fn tick(&self) {
         std::thread::sleep(Duration::from_micros(200));
@@ -273,6 +266,25 @@ impl Bed for Qemu {
             Ok(faults) => faults.first.iter().map(|fault| format!("IOMMU fault: {fault:?}")).collect(),
             Err(error) => vec![error.to_string()],
         }
+    }
+}
+
+impl Bed for Qemu {
+    type Memory = Local;
+    fn open(&self, nic: Igb<igb_qtest::Port>, queues: Queues) -> Result<Opened<Self>, Error> {
+        nic.open(queues)
+    }
+    fn chip(&self) -> Chip {
+        Chip::I82576
+    }
+    fn send(&self, port: usize, frame: &[u8]) -> bool {
+        self.wires[port].lock().expect("no test panics with the wire in its hands").send(frame)
+    }
+    fn receive(&self, port: usize) -> Option<Vec<u8>> {
+        self.wires[port]
+            .lock()
+            .expect("no test panics with the wire in its hands")
+            .recv(Duration::from_millis(20))
     }
     fn set_cable(&self, port: usize, plugged: bool) {
         self.machine.set_link(port, plugged).unwrap_or_else(|error| panic!("cable of port {port}: {error}"));

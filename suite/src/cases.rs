@@ -21,10 +21,7 @@ pub use spread::spreads_flows;
 use crate::Bed;
 use crate::beds::Opened;
 use core::time::Duration;
-use igb::{Action, Config, Exclusive, Igb, Queue, Queues};
-
-/// Longest time that anything may take by the bed's own ticks before a test fails.
-const PATIENCE: u32 = 20_000;
+use igb::{Config, Igb, Queues};
 
 /// Probes and opens a port, and waits for its link.
 fn open<B: Bed>(bed: &B, port: usize, queues: Queues) -> Opened<B> {
@@ -37,54 +34,6 @@ fn open_as<B: Bed>(bed: &B, port: usize, queues: Queues, config: Config) -> Open
     let link = opened.0.wait_link(Duration::from_secs(10)).unwrap_or_else(|error| panic!("link: {error}"));
     assert!(link.up, "{link}");
     opened
-}
-
-/// Polls until `want` frames came or patience ends; gives what came.
-fn collect<B: Bed>(bed: &B, queue: &mut Queue<B::Platform, B::Memory>, want: usize) -> Vec<Vec<u8>> {
-    let mut frames = Vec::new();
-    for _ in 0..PATIENCE {
-        queue
-            .poll(64, |frame, _| {
-                frames.push(frame.bytes().to_vec());
-                Action::Recycle(frame)
-            })
-            .unwrap_or_else(|error| panic!("poll: {error}"));
-        if frames.len() >= want {
-            break;
-        }
-        bed.tick();
-    }
-    frames
-}
-
-/// Sends frames by batches, as room comes.
-fn send_all<B: Bed>(
-    bed: &B,
-    queue: &mut Queue<B::Platform, B::Memory>,
-    frames: &[Vec<u8>],
-    mut between: impl FnMut(),
-) {
-    use igb::Memory;
-    let mut next = frames.iter().peekable();
-    for _ in 0..PATIENCE {
-        let sent = queue
-            .send_batch(32, |memory| {
-                next.peek()?;
-                let mut buffer = memory.take()?;
-                let frame = next.next()?;
-                assert!(buffer.set(frame), "a frame of {} bytes fits a buffer", frame.len());
-                Some(buffer)
-            })
-            .unwrap_or_else(|error| panic!("send: {error}"));
-        between();
-        if next.peek().is_none() {
-            return;
-        }
-        if sent == 0 {
-            bed.tick();
-        }
-    }
-    panic!("{} frames were not sent", next.count());
 }
 
 /// Closes a device and sees that nothing is left of it.

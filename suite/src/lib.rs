@@ -8,8 +8,10 @@
 
 pub mod beds;
 pub mod cases;
+mod drive;
 pub mod frames;
+mod list;
 pub mod pair;
 pub mod wrap;
 
-pub use beds::{Bed, Incoherent, Qemu, Simulated};
+pub use beds::{Bed, Incoherent, Ports, Qemu, Simulated};

@@ -3,46 +3,14 @@
 //! The cases run on the simulator and on QEMU's device too (`tests/pair.rs`), so that a failure in the guest is the
 //! platform's and not the case's.
 
-use crate::{Bed, frames};
+use crate::drive::{BATCH, Flows, PATIENCE, collect, each_vector_wakes_its_own, send_all};
+use crate::{Ports, frames};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use igb::{
     Action, Config, Controller, Error, Exclusive, Igb, InterruptKind, Local, Memory, PciConfig, Platform,
-    Queue, Queues, Wait,
+    Queue, Queues,
 };
-use std::collections::BTreeMap;
-
-/// Two ports on one wire, whose devices share addresses.
-pub trait Pair: Sync {
-    /// What drives a port.
-    type Platform: Platform<Irq: Wait>;
-
-    /// The port's platform, fresh: nobody else may hold one.
-    fn platform(&self, port: usize) -> Self::Platform;
-    /// Lets a little time pass.
-    fn tick(&self);
-    /// Bytes of DMA memory that are allocated.
-    fn allocated(&self) -> usize;
-    /// What the device or its IOMMU objected to since the last time.
-    fn objections(&self) -> Vec<String>;
-}
-
-impl<B: Bed> Pair for B {
-    type Platform = B::Platform;
-
-    fn platform(&self, port: usize) -> B::Platform {
-        Bed::platform(self, port)
-    }
-    fn tick(&self) {
-        Bed::tick(self);
-    }
-    fn allocated(&self) -> usize {
-        Bed::allocated(self)
-    }
-    fn objections(&self) -> Vec<String> {
-        Bed::objections(self)
-    }
-}
 
 /// An open port.
 struct Open<P: Platform> {
@@ -50,17 +18,14 @@ struct Open<P: Platform> {
     queues: Vec<Queue<P, Local>>,
 }
 
-const PATIENCE: u32 = 20_000;
-const BATCH: usize = 48;
-
-fn open<P: Pair>(pair: &P, port: usize, queues: Queues, config: Config) -> Open<P::Platform> {
+fn open<P: Ports>(pair: &P, port: usize, queues: Queues, config: Config) -> Open<P::Platform> {
     let nic = Igb::probe(pair.platform(port), config).unwrap_or_else(|error| panic!("probe {port}: {error}"));
     let (control, queues) = nic.open(queues).unwrap_or_else(|error| panic!("open {port}: {error}"));
     Open { control, queues }
 }
 
 /// Both ports, with their link up.
-fn both<P: Pair>(pair: &P, a: Queues, b: Queues, config: &Config) -> (Open<P::Platform>, Open<P::Platform>) {
+fn both<P: Ports>(pair: &P, a: Queues, b: Queues, config: &Config) -> (Open<P::Platform>, Open<P::Platform>) {
     let ports = (open(pair, 0, a, config.clone()), open(pair, 1, b, config.clone()));
     for control in [&ports.0.control, &ports.1.control] {
         let link = control.wait_link(Duration::from_secs(20)).unwrap_or_else(|error| panic!("link: {error}"));
@@ -69,7 +34,7 @@ fn both<P: Pair>(pair: &P, a: Queues, b: Queues, config: &Config) -> (Open<P::Pl
     ports
 }
 
-fn close<P: Pair>(pair: &P, ports: (Open<P::Platform>, Open<P::Platform>)) {
+fn close<P: Ports>(pair: &P, ports: (Open<P::Platform>, Open<P::Platform>)) {
     ports.0.control.close();
     ports.1.control.close();
     drop(ports);
@@ -82,50 +47,17 @@ impl<P: Platform> Open<P> {
         self.control.address().0
     }
 
-    fn send(&mut self, pair: &impl Pair, frames: &[Vec<u8>]) {
-        let mut next = frames.iter().peekable();
-        for _ in 0..PATIENCE {
-            let sent = self.queues[0]
-                .send_batch(32, |memory| {
-                    next.peek()?;
-                    let mut buffer = memory.take()?;
-                    let frame = next.next()?;
-                    assert!(buffer.set(frame), "{} bytes fit a buffer", frame.len());
-                    Some(buffer)
-                })
-                .unwrap_or_else(|error| panic!("send: {error}"));
-            if next.peek().is_none() {
-                return;
-            }
-            if sent == 0 {
-                pair.tick();
-            }
-        }
-        panic!("{} frames were not sent", next.count());
+    fn send(&mut self, pair: &impl Ports, frames: &[Vec<u8>]) {
+        send_all(pair, &mut self.queues[0], frames);
     }
 
-    /// Polls every queue until `want` frames came or patience ends.
-    fn collect(&mut self, pair: &impl Pair, want: usize) -> Vec<Vec<u8>> {
-        let mut seen = Vec::new();
-        for _ in 0..PATIENCE {
-            for queue in &mut self.queues {
-                let polled = queue.poll(64, |frame, _| {
-                    seen.push(frame.bytes().to_vec());
-                    Action::Recycle(frame)
-                });
-                polled.unwrap_or_else(|error| panic!("poll: {error}"));
-            }
-            if seen.len() >= want {
-                break;
-            }
-            pair.tick();
-        }
-        seen
+    fn collect(&mut self, pair: &impl Ports, want: usize) -> Vec<Vec<u8>> {
+        collect(pair, &mut self.queues, want)
     }
 }
 
 /// Both ports open and close three times over, with the same addresses each time, and no memory stays.
-pub fn opens_and_closes<P: Pair>(pair: &P) {
+pub fn opens_and_closes<P: Ports>(pair: &P) {
     let mut addresses = Vec::new();
     for _ in 0..3 {
         let ports = both(pair, Queues::combined(1), Queues::combined(1), &Config::default());
@@ -138,7 +70,7 @@ pub fn opens_and_closes<P: Pair>(pair: &P) {
 }
 
 /// `count` frames of every length from 60 to 1514 each way, each byte as it was, and counted by both chips.
-pub fn every_length_both_ways<P: Pair>(pair: &P, count: usize) {
+pub fn every_length_both_ways<P: Ports>(pair: &P, count: usize) {
     let (mut a, mut b) = both(pair, Queues::combined(1), Queues::combined(1), &Config::default());
     let counts = |open: &Open<P::Platform>| open.control.statistics().expect("counts");
     let before = (counts(&a), counts(&b));
@@ -168,7 +100,7 @@ pub fn every_length_both_ways<P: Pair>(pair: &P, count: usize) {
 }
 
 /// Rings of `len` descriptors go round three times, at both ends, without losing or swapping a frame.
-pub fn ring_wraps<P: Pair>(pair: &P, len: u32) {
+pub fn ring_wraps<P: Ports>(pair: &P, len: u32) {
     let queues = Queues::combined(1).rings(len, len);
     let (mut a, mut b) = both(pair, queues, queues, &Config::default());
     let (to, back) = (b.address(), a.address());
@@ -199,7 +131,7 @@ pub fn ring_wraps<P: Pair>(pair: &P, len: u32) {
 }
 
 /// Frames that B received are sent by A, from B's buffers as they are, and so come back to B: `rounds` times.
-pub fn forwards_without_copy<P: Pair>(pair: &P, rounds: u64) {
+pub fn forwards_without_copy<P: Ports>(pair: &P, rounds: u64) {
     let (mut a, mut b) = both(pair, Queues::combined(1), Queues::combined(1), &Config::default());
     let to = b.address();
     let sent: Vec<_> = (0..32).map(|n| frames::numbered(to, n, 60 + n as usize * 40)).collect();
@@ -229,73 +161,33 @@ pub fn forwards_without_copy<P: Pair>(pair: &P, rounds: u64) {
 }
 
 /// 256 flows over `queues` queues: each flow on one queue with one hash, in order, and every queue has some.
-pub fn spreads_flows<P: Pair>(pair: &P, queues: u16) {
+pub fn spreads_flows<P: Ports>(pair: &P, queues: u16) {
     let (mut a, mut b) = both(pair, Queues::combined(1), Queues::combined(queues), &Config::default());
     let to = b.address();
-    let mut homes: BTreeMap<u16, (u16, u32, u8)> = BTreeMap::new();
-    let mut per_queue = vec![0u32; queues.into()];
+    let mut flows = Flows::new(queues);
     for round in 0..4u8 {
         for first in (0..256u16).step_by(32) {
             let sent: Vec<_> =
                 (first..first + 32).map(|flow| frames::flow(to, 1000 + flow, &[round])).collect();
             a.send(pair, &sent);
-            let mut seen = 0;
-            for _ in 0..PATIENCE {
-                for queue in &mut b.queues {
-                    let index = queue.index();
-                    let polled = queue.poll(64, |frame, meta| {
-                        let flow = frames::source_port(frame.bytes()).unwrap_or(0);
-                        let home = homes.entry(flow).or_insert((index, meta.rss_hash(), 0));
-                        assert_eq!(*home, (index, meta.rss_hash(), frame.bytes()[42]), "flow {flow}");
-                        home.2 += 1;
-                        per_queue[usize::from(index)] += 1;
-                        Action::Recycle(frame)
-                    });
-                    seen += polled.unwrap_or_else(|error| panic!("poll: {error}"));
-                }
-                if seen == 32 {
-                    break;
-                }
-                pair.tick();
-            }
-            assert_eq!(seen, 32, "round {round}, flows from {first}");
+            flows.receive(pair, &mut b.queues, 32);
         }
     }
-    assert_eq!(homes.len(), 256);
-    assert!(per_queue.iter().all(|count| *count > 0), "{per_queue:?}");
+    flows.assert_spread(256);
     close(pair, (a, b));
 }
 
 /// Every vector of `queues` queues and the one for the rest, raised by software, wakes its own waiter and no other.
-pub fn every_vector<P: Pair>(pair: &P, queues: u16) {
+pub fn every_vector<P: Ports>(pair: &P, queues: u16) {
     let config = Config::default().interrupts(&[InterruptKind::MsiX]);
     let (a, b) = both(pair, Queues::combined(1), Queues::combined(queues), &config);
-    let vectors = b.control.vectors();
-    assert_eq!(vectors, queues + 1);
-    let mut irqs: Vec<_> =
-        (0..vectors).map(|vector| b.control.take_vector(vector).expect("each is there once")).collect();
-    assert!(b.control.take_vector(0).is_none(), "and only once");
-    for raised in 0..vectors {
-        // Armed, and nothing left of what came before.
-        let settled = (0..20).any(|_| {
-            b.control.on_interrupt().expect("the device is there");
-            b.queues.iter().for_each(Queue::arm);
-            b.control.arm();
-            !irqs.iter_mut().fold(false, |woken, irq| woken | irq.wait(Duration::from_millis(5)))
-        });
-        assert!(settled, "vectors go on firing");
-        b.control.raise(raised);
-        let woken: Vec<_> = irqs.iter_mut().map(|irq| irq.wait(Duration::from_millis(50))).collect();
-        let woken: Vec<_> =
-            woken.iter().enumerate().filter(|(_, woken)| **woken).map(|(vector, _)| vector).collect();
-        assert_eq!(woken, [usize::from(raised)]);
-    }
-    drop(irqs);
+    assert_eq!(b.control.vectors(), queues + 1);
+    each_vector_wakes_its_own(&b.control, &b.queues, Duration::from_millis(50));
     close(pair, (a, b));
 }
 
 /// A sleeper wakes when a frame comes, long before its limit: `rounds` times by this kind of interrupt.
-pub fn wakes_on_frames<P: Pair>(pair: &P, kind: &'static [InterruptKind], rounds: u32) {
+pub fn wakes_on_frames<P: Ports>(pair: &P, kind: &'static [InterruptKind], rounds: u32) {
     let config = Config::default().interrupts(kind);
     let (mut a, mut b) = both(pair, Queues::combined(1), Queues::combined(1), &config);
     assert_eq!(b.control.interrupt_kind(), kind.first().copied());
@@ -335,7 +227,7 @@ pub fn wakes_on_frames<P: Pair>(pair: &P, kind: &'static [InterruptKind], rounds
 }
 
 /// Both ports are reset in turn while frames run from A to B; after each, frames come again, whole.
-pub fn resets_under_traffic<P: Pair>(pair: &P, rounds: u32) {
+pub fn resets_under_traffic<P: Ports>(pair: &P, rounds: u32) {
     let (a, b) = both(pair, Queues::combined(1), Queues::combined(1), &Config::default());
     let to = b.address();
     let (stop, received) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -396,7 +288,7 @@ pub fn resets_under_traffic<P: Pair>(pair: &P, rounds: u32) {
 }
 
 /// B is closed and its memory given back while A goes on sending to it: B reaches no memory any more.
-pub fn quiet_after_close<P: Pair>(pair: &P) {
+pub fn quiet_after_close<P: Ports>(pair: &P) {
     for polite in [true, false] {
         let (mut a, b) = both(pair, Queues::combined(1), Queues::combined(1), &Config::default());
         let to = b.address();
@@ -418,7 +310,7 @@ pub fn quiet_after_close<P: Pair>(pair: &P) {
 }
 
 /// Memory decoding is switched off under traffic: a named error everywhere, nothing dies, and a new start works at once.
-pub fn decoding_off<P: Pair>(pair: &P) {
+pub fn decoding_off<P: Ports>(pair: &P) {
     for _ in 0..2 {
         let (mut a, mut b) = both(pair, Queues::combined(1), Queues::combined(1), &Config::default());
         let to = b.address();

@@ -2,22 +2,18 @@
 
 use igb::{Action, Chip, Config, Exclusive, Igb, Memory, Pool, Queues};
 use igb_ring::NonCoherent;
-use igb_suite::beds::{Bed, Cables, Simulated};
+use igb_suite::beds::{Bed, Cables, Incoherent, Ports, Simulated};
 use igb_suite::frames;
-use igb_suite::wrap::with_dma;
 use std::time::Duration;
 
 #[test]
 fn frames_pass_through_memory_that_is_not_coherent() {
     for chip in [Chip::I82576, Chip::I350, Chip::I210] {
-        let bed = Simulated::new(chip, Cables::Held);
-        let dma = NonCoherent::new(bed.world().arena().clone());
-        let platform = with_dma(bed.platform(0), dma.clone());
-        let nic = Igb::probe(platform, Config::default()).unwrap_or_else(|error| panic!("probe: {error}"));
-        let queues = Queues::combined(1);
-        let pool = Pool::<false>::non_coherent(&dma, nic.chunks(queues), nic.chunk_size()).expect("a pool");
+        let bed = Incoherent::new(Simulated::new(chip, Cables::Held));
+        let nic =
+            Igb::probe(bed.platform(0), Config::default()).unwrap_or_else(|error| panic!("probe: {error}"));
         let (control, mut queues) =
-            nic.open_with(queues, |_| pool.local()).unwrap_or_else(|error| panic!("open: {error}"));
+            bed.open(nic, Queues::combined(1)).unwrap_or_else(|error| panic!("open: {error}"));
         control.wait_link(Duration::from_secs(10)).unwrap_or_else(|error| panic!("link: {error}"));
         let own = control.address().0;
         let queue = &mut queues[0];

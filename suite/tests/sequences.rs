@@ -5,7 +5,7 @@
 
 use igb::{Chip, Config, Igb, Platform, Queues};
 use igb_regs::Recorder;
-use igb_suite::beds::{Bed, Cables, Simulated};
+use igb_suite::beds::{Cables, Ports, Simulated};
 use igb_suite::wrap::with_bus;
 use std::time::Duration;
 

@@ -1,8 +1,11 @@
 //! The suite on simulated chips.
 
-use igb::{Chip, InterruptKind};
+use igb::Chip;
 use igb_suite::beds::Cables::{Held, Joined};
 use igb_suite::{Incoherent, Simulated, cases};
+
+const HELD_BACK: u32 = 80;
+const VECTORS: u16 = 2;
 
 /// One module of tests for each chip.
 macro_rules! on {
@@ -10,18 +13,20 @@ macro_rules! on {
         mod $module {
             use super::*;
 
+            const QUEUES: &[u16] = &$queues;
+
             fn held() -> Simulated {
                 Simulated::new($chip, Held)
             }
+            fn real_time() -> Simulated {
+                Simulated::real_time($chip, Held)
+            }
+            fn waiting() -> Simulated {
+                held()
+            }
 
-            #[test]
-            fn opens_and_closes() {
-                cases::opens_and_closes(&held());
-            }
-            #[test]
-            fn bad_requests() {
-                cases::bad_requests(&held());
-            }
+            igb_suite::every_bed!();
+
             #[test]
             fn link_follows_the_cable() {
                 cases::link_follows_the_cable(&Simulated::new($chip, Joined));
@@ -29,42 +34,6 @@ macro_rules! on {
             #[test]
             fn gone_at_every_access() {
                 cases::gone_at_every_access(&held(), 1);
-            }
-            #[test]
-            fn address_filters() {
-                cases::address_filters(&held());
-            }
-            #[test]
-            fn every_length_both_ways() {
-                cases::every_length_both_ways(&held(), 10_000);
-            }
-            #[test]
-            fn small_ring_wraps() {
-                cases::ring_wraps(&held(), 64);
-            }
-            #[test]
-            fn large_ring_wraps() {
-                cases::ring_wraps(&held(), 4096);
-            }
-            #[test]
-            fn counts() {
-                cases::counts(&held());
-            }
-            #[test]
-            fn forwards_between_ports() {
-                cases::forwards_between_ports(&held(), 3000);
-            }
-            #[test]
-            fn redirects_to_a_thread() {
-                cases::redirects_to_a_thread(&Simulated::real_time($chip, Held));
-            }
-            #[test]
-            fn redirects_to_a_shared_queue() {
-                cases::redirects_to_a_shared_queue(&held());
-            }
-            #[test]
-            fn full_ring_holds_back() {
-                cases::full_ring_holds_back(&held(), 80);
             }
             #[test]
             fn full_buffer_misses() {
@@ -77,45 +46,6 @@ macro_rules! on {
             #[test]
             fn all_ones_in_health() {
                 cases::all_ones_in_health(&held());
-            }
-            #[test]
-            fn spreads_flows() {
-                for queues in $queues {
-                    cases::spreads_flows(&held(), queues);
-                }
-            }
-            #[test]
-            fn every_vector() {
-                cases::every_vector(&Simulated::real_time($chip, Held), 2);
-            }
-            /// As many queues as there are: on the 82576 more than vectors, which they then share.
-            #[test]
-            fn every_vector_of_all_queues() {
-                cases::every_vector(&Simulated::real_time($chip, Held), $chip.rx_queues() as u16);
-            }
-            #[test]
-            fn wakes_by_msix() {
-                cases::wakes_on_frames(&held(), &[InterruptKind::MsiX]);
-            }
-            #[test]
-            fn wakes_by_msi() {
-                cases::wakes_on_frames(&held(), &[InterruptKind::Msi]);
-            }
-            #[test]
-            fn wakes_by_the_line() {
-                cases::wakes_on_frames(&held(), &[InterruptKind::Intx]);
-            }
-            #[test]
-            fn reset_keeps_configuration() {
-                cases::reset_keeps_configuration(&Simulated::real_time($chip, Held));
-            }
-            #[test]
-            fn reset_under_threads() {
-                cases::reset_under_threads(&Simulated::real_time($chip, Held));
-            }
-            #[test]
-            fn removal_under_traffic() {
-                cases::removal_under_traffic(&held());
             }
         }
     )*};
@@ -138,66 +68,19 @@ macro_rules! incoherent {
         mod $module {
             use super::*;
 
+            const QUEUES: &[u16] = &[4];
+
             fn held() -> Incoherent {
                 Incoherent::new(Simulated::new($chip, Held))
             }
             fn real_time() -> Incoherent {
                 Incoherent::new(Simulated::real_time($chip, Held))
             }
+            fn waiting() -> Incoherent {
+                held()
+            }
 
-            #[test]
-            fn opens_and_closes() {
-                cases::opens_and_closes(&held());
-            }
-            #[test]
-            fn bad_requests() {
-                cases::bad_requests(&held());
-            }
-            #[test]
-            fn address_filters() {
-                cases::address_filters(&held());
-            }
-            #[test]
-            fn every_length_both_ways() {
-                cases::every_length_both_ways(&held(), 10_000);
-            }
-            #[test]
-            fn rings_wrap() {
-                cases::ring_wraps(&held(), 64);
-                cases::ring_wraps(&held(), 4096);
-            }
-            #[test]
-            fn counts() {
-                cases::counts(&held());
-            }
-            #[test]
-            fn forwards_between_ports() {
-                cases::forwards_between_ports(&held(), 3000);
-            }
-            #[test]
-            fn full_ring_holds_back() {
-                cases::full_ring_holds_back(&held(), 80);
-            }
-            #[test]
-            fn spreads_flows() {
-                cases::spreads_flows(&held(), 4);
-            }
-            #[test]
-            fn wakes_by_msix() {
-                cases::wakes_on_frames(&held(), &[InterruptKind::MsiX]);
-            }
-            #[test]
-            fn reset_keeps_configuration() {
-                cases::reset_keeps_configuration(&real_time());
-            }
-            #[test]
-            fn reset_under_threads() {
-                cases::reset_under_threads(&real_time());
-            }
-            #[test]
-            fn removal_under_traffic() {
-                cases::removal_under_traffic(&held());
-            }
+            igb_suite::every_bed!();
         }
     )*};
 }

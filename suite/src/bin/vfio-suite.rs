@@ -14,8 +14,7 @@ use igb::hal::{RingAt, RxQueueConfig};
 use igb::ring::{Coherent, Dma};
 use igb::{Config, Exclusive, Igb, InterruptKind, Memory, PciConfig, Platform, Queues};
 use igb_regs::Bus;
-use igb_suite::frames;
-use igb_suite::pair::{self, Pair};
+use igb_suite::{Ports, frames, pair};
 use igb_vfio::{Address, Container, Device, Error, Host, Options, Reset};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -76,7 +75,7 @@ fn kernel_log() -> Option<File> {
     Some(log)
 }
 
-impl Pair for Bed {
+impl Ports for Bed {
     type Platform = Device;
 
     fn platform(&self, port: usize) -> Device {

@@ -1,7 +1,8 @@
 //! From nothing to an open device, and back.
 
-use super::{PATIENCE, close, open};
+use super::{close, open};
 use crate::Bed;
+use crate::drive::PATIENCE;
 use crate::wrap::with_bus;
 use igb::{Config, Error, Igb, Queues};
 use igb_regs::{Faulty, Rule};

@@ -1,6 +1,7 @@
 //! Which frames the receiver takes.
 
-use super::{close, collect, open};
+use super::{close, open};
+use crate::drive::collect;
 use crate::{Bed, frames};
 use igb::{MacAddress, Queues};
 
@@ -26,7 +27,7 @@ pub fn address_filters<B: Bed>(bed: &B) {
         let mark = tried.len() as u32;
         let mut seen = Vec::new();
         while !seen.contains(&mark) {
-            let frames = collect(bed, &mut queues[0], 1);
+            let frames = collect(bed, &mut queues, 1);
             assert!(!frames.is_empty(), "frame to the own address did not come");
             seen.extend(frames.iter().filter_map(|frame| frames::number(frame)));
         }

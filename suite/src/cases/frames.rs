@@ -1,10 +1,9 @@
 //! Frames come and go whole, in order, and are counted.
 
-use super::{PATIENCE, close, collect, open, send_all};
+use super::{close, open};
+use crate::drive::{BATCH, PATIENCE, collect, send_all};
 use crate::{Bed, frames};
 use igb::{Action, Config, Exclusive, Queues};
-
-const BATCH: usize = 48;
 
 /// `count` frames of every length from 60 to 1514 each way, each byte as it was.
 pub fn every_length_both_ways<B: Bed>(bed: &B, count: usize) {
@@ -15,14 +14,14 @@ pub fn every_length_both_ways<B: Bed>(bed: &B, count: usize) {
         (0..count).map(|n| frames::numbered(own, n as u32, lengths.next().unwrap_or(60))).collect();
     for batch in all.chunks(BATCH) {
         batch.iter().for_each(|frame| assert!(bed.send(0, frame)));
-        let seen = collect(bed, &mut queues[0], batch.len());
+        let seen = collect(bed, &mut queues, batch.len());
         assert_eq!(seen.len(), batch.len());
         for (sent, seen) in batch.iter().zip(&seen) {
             assert_eq!(sent, seen, "frame {:?} of {} bytes", frames::number(sent), sent.len());
         }
     }
     for batch in all.chunks(BATCH) {
-        send_all(bed, &mut queues[0], batch, || ());
+        send_all(bed, &mut queues[0], batch);
         for sent in batch {
             let seen = arrival(bed, 0);
             assert_eq!(Some(sent), seen.as_ref(), "frame {:?} of {} bytes", frames::number(sent), sent.len());
@@ -90,8 +89,8 @@ pub fn counts<B: Bed>(bed: &B) {
         lengths.iter().enumerate().map(|(n, len)| frames::numbered(own, n as u32, *len)).collect();
     sent.push(frames::numbered([0xff; 6], 100, 100));
     sent.iter().for_each(|frame| assert!(bed.send(0, frame)));
-    assert_eq!(collect(bed, &mut queues[0], sent.len()).len(), sent.len());
-    send_all(bed, &mut queues[0], &sent, || ());
+    assert_eq!(collect(bed, &mut queues, sent.len()).len(), sent.len());
+    send_all(bed, &mut queues[0], &sent);
     for frame in &sent {
         assert_eq!(arrival(bed, 0).as_ref(), Some(frame));
     }

@@ -1,36 +1,17 @@
 //! Each vector reaches whoever waits for it.
 
 use super::{close, open_as};
+use crate::drive::each_vector_wakes_its_own;
 use crate::{Bed, frames};
 use core::time::Duration;
-use igb::{Action, Config, InterruptKind, Queues, Wait};
+use igb::{Action, Config, InterruptKind, Queues};
 
 /// Every vector of `queues` queues and the one for the rest: raised by software it wakes its own waiter and no other.
 pub fn every_vector<B: Bed>(bed: &B, queues: u16) {
     let config = Config::default().interrupts(&[InterruptKind::MsiX]);
     let (control, all) = open_as(bed, 0, Queues::combined(queues), config);
     assert_eq!(control.interrupt_kind(), Some(InterruptKind::MsiX));
-    let vectors = control.vectors();
-    let mut irqs: Vec<_> =
-        (0..vectors).map(|vector| control.take_vector(vector).expect("each is there once")).collect();
-    assert!(control.take_vector(0).is_none(), "and only once");
-    let arm = || {
-        all.iter().for_each(igb::Queue::arm);
-        control.arm();
-    };
-    for raised in 0..vectors {
-        // Armed, and nothing left of what came before: the link coming up, a message held back by its interval.
-        let settled = (0..20).any(|_| {
-            control.on_interrupt().expect("the device is there");
-            arm();
-            !irqs.iter_mut().fold(false, |woken, irq| woken | irq.wait(Duration::from_millis(5)))
-        });
-        assert!(settled, "vectors go on firing");
-        control.raise(raised);
-        let woken = irqs.iter_mut().map(|irq| irq.wait(Duration::from_millis(20)));
-        let woken: Vec<_> = woken.enumerate().filter(|(_, woken)| *woken).map(|(vector, _)| vector).collect();
-        assert_eq!(woken, [usize::from(raised)]);
-    }
+    each_vector_wakes_its_own(&control, &all, Duration::from_millis(20));
     drop(all);
     close(bed, (control, Vec::new()));
 }

@@ -1,8 +1,9 @@
 //! More frames than there are buffers, and answers that look like death and are not.
 
-use super::{PATIENCE, close, collect, open, open_as};
+use super::{close, open, open_as};
+use crate::drive::{PATIENCE, collect};
 use crate::wrap::with_bus;
-use crate::{Bed, Simulated, frames};
+use crate::{Bed, Ports, Simulated, frames};
 use igb::{Action, Config, Igb, Queues};
 use igb_regs::{Faulty, Rule};
 
@@ -13,7 +14,7 @@ pub fn full_ring_holds_back<B: Bed>(bed: &B, count: u32) {
     let own = control.address().0;
     let taken = (0..count).take_while(|n| bed.send(0, &frames::numbered(own, *n, 200))).count() as u32;
     assert!(taken > 64, "only {taken} frames were taken");
-    let seen = collect(bed, &mut queues[0], taken as usize);
+    let seen = collect(bed, &mut queues, taken as usize);
     let numbers: Vec<_> = seen.iter().filter_map(|frame| frames::number(frame)).collect();
     assert!(
         numbers.iter().copied().eq(0..taken),
@@ -21,7 +22,7 @@ pub fn full_ring_holds_back<B: Bed>(bed: &B, count: u32) {
         seen.len()
     );
     assert!(bed.send(0, &frames::numbered(own, count, 200)), "there is room again");
-    let seen = collect(bed, &mut queues[0], 1);
+    let seen = collect(bed, &mut queues, 1);
     assert_eq!(seen.first().and_then(|frame| frames::number(frame)), Some(count));
     close(bed, (control, queues));
 }
@@ -38,7 +39,7 @@ pub fn full_buffer_misses(bed: &Simulated) {
     bed.tick();
     let missed = bed.device(0).counters().rx_missed;
     assert!(missed > 0, "2,000 frames of 1,514 bytes fit into no packet buffer");
-    let seen = collect(bed, &mut queues[0], sent as usize - missed as usize);
+    let seen = collect(bed, &mut queues, sent as usize - missed as usize);
     assert_eq!(seen.len() as u64 + missed, u64::from(sent));
     let counted = control.statistics().expect("counts");
     assert_eq!((counted.missed, counted.rx_queue_dropped), (missed, [0; 16]));

@@ -1,7 +1,9 @@
 //! Resets and losses, while queues are running.
 
-use super::{PATIENCE, close, collect, open, open_as};
+use super::{close, open, open_as};
+use crate::drive::{PATIENCE, collect};
 use crate::{Bed, frames};
+use core::slice::from_mut;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::time::Duration;
 use igb::{Action, Config, Error, Igb, MacAddress, Queues, Side};
@@ -30,10 +32,10 @@ pub fn reset_keeps_configuration<B: Bed>(bed: &B) {
         stop.store(true, Ordering::Relaxed);
     });
     // The last reset may have passed after the owner's last poll.
-    collect(bed, &mut queue, 0);
+    collect(bed, from_mut(&mut queue), 0);
     for (number, to) in [(1, own), (2, GROUP)] {
         assert!(bed.send(0, &frames::numbered(to, number, 100)));
-        let seen = collect(bed, &mut queue, 1);
+        let seen = collect(bed, from_mut(&mut queue), 1);
         assert_eq!(seen.first().and_then(|frame| frames::number(frame)), Some(number));
     }
     close(bed, (control, vec![queue]));
@@ -143,7 +145,7 @@ pub fn removal_under_traffic<B: Bed>(bed: &B) {
     assert!(bed.send(0, &frames::numbered(control.address().0, 1000, 100)));
     // Frames that were on the cable when the device left may come first.
     let came = (0..40).any(|_| {
-        let frames = collect(bed, &mut queues[0], 1);
+        let frames = collect(bed, &mut queues, 1);
         frames.iter().any(|frame| frames::number(frame) == Some(1000))
     });
     assert!(came, "a frame sent after the return comes");

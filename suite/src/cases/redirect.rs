@@ -1,6 +1,7 @@
 //! A frame's way out through a queue that somebody else owns: another thread, or several at once.
 
-use super::{PATIENCE, open};
+use super::open;
+use crate::drive::PATIENCE;
 use crate::{Bed, frames};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
