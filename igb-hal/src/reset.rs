@@ -75,13 +75,22 @@ impl<B: Bus> Mac<B> {
     ///
     /// [`Error::Timeout`] when RST does not clear, [`Error::DeviceGone`].
     pub fn reset(&self, delay: &mut impl DelayNs) -> Result<(), Error> {
+        match self.quiet(delay) {
+            Ok(()) | Err(Error::Timeout { .. }) => self.reset_quiet(delay),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The first half of a reset: nothing comes in, nothing goes out, nobody is interrupted.
+    fn quiet(&self, delay: &mut impl DelayNs) -> Result<(), Error> {
         self.check()?;
         self.mask_interrupts();
         self.stop(delay)?;
-        match self.master_disable(delay) {
-            Ok(()) | Err(Error::Timeout { .. }) => {}
-            Err(error) => return Err(error),
-        }
+        self.master_disable(delay)
+    }
+
+    /// The second half: the reset itself, and the state after it.
+    fn reset_quiet(&self, delay: &mut impl DelayNs) -> Result<(), Error> {
         self.completion_timeout();
         self.assert_reset(delay)?;
         self.wait_auto_read(delay)?;
@@ -101,21 +110,19 @@ impl<B: Bus> Mac<B> {
         self.check()
     }
 
-    /// Leaves the device quiet: interrupts masked, units and queues stopped, no bus mastering, reset, link down by
-    /// the MAC. Wake-up settings stay. Does all of it whatever fails, and then tells what failed first.
+    /// Leaves the device quiet: [`reset`](Self::reset), link down by the MAC, the driver's mark taken away. Wake-up
+    /// settings stay. Does all of it whatever fails, and then tells what failed first.
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`], [`Error::DeviceGone`].
+    /// As [`reset`](Self::reset), and [`Error::Timeout`] when the device did not end its PCIe requests before it: who
+    /// frees memory must know.
     pub fn shutdown(&self, delay: &mut impl DelayNs) -> Result<(), Error> {
-        self.check()?;
-        self.mask_interrupts();
-        let stopped = self.stop(delay);
-        let mastering = self.master_disable(delay);
-        let reset = self.reset(delay);
+        let quiet = self.quiet(delay);
+        let reset = self.reset_quiet(delay);
         self.regs().ctrl().modify(CTRL::SLU.val(0));
         self.regs().ctrl_ext().modify(CTRL_EXT::DRV_LOAD.val(0));
-        self.check().and(stopped).and(mastering).and(reset)
+        self.check().and(quiet).and(reset)
     }
 
     /// The station address: the NVM's, which the reset loaded into RAL0 and RAH0.

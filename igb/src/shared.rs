@@ -230,7 +230,7 @@ impl<P: Platform> Shared<P> {
             self.bring_up(control)
         });
         if result == Err(Error::DeviceGone) {
-            self.phase.state.store(GONE, Release);
+            self.gone();
         }
         self.phase.word.fetch_add(1, Release);
         self.wake_all();
@@ -319,8 +319,13 @@ impl<P: Platform> Shared<P> {
 
     /// Notes that the device is gone: every queue's next poll says so.
     pub(crate) fn lost(&self) {
-        self.phase.state.store(GONE, Release);
+        self.gone();
         self.phase.word.fetch_add(2, Release);
+    }
+
+    /// A device that was closed stays closed, whether it is there or not.
+    fn gone(&self) {
+        let _ = self.phase.state.compare_exchange(RUNNING, GONE, AcqRel, Acquire);
     }
 
     /// `DeviceGone` if the device has left, and then every queue hears of it.
@@ -340,7 +345,6 @@ impl<P: Platform> Shared<P> {
             return;
         }
         self.phase.word.fetch_add(2, AcqRel);
-        self.mac.mask_interrupts();
         let mut delay = self.platform.delay();
         // A device that does not quiet down is cut off by the next step.
         let _ = self.mac.shutdown(&mut delay);
