@@ -5,22 +5,37 @@ use clap::{Args, Parser, Subcommand};
 use igb::{Chip, MacAddress};
 use std::path::PathBuf;
 
-const AFTER: &str = "\
-Devices:
-  sim:[CHIP][/PORT]  a simulated NIC: 82575, 82576, 82580, i350, i354, i210 or i211; without CHIP its partner's, or 82576
+/// Text that both the help and the manual pages are made of.
+macro_rules! devices {
+    () => {
+        "  sim:[CHIP][/PORT]  a simulated NIC: 82575, 82576, 82580, i350, i354, i210 or i211; without CHIP its partner's, or 82576
   qemu:[PORT]        a port of QEMU's emulated 82576; `cargo xtask qemu` fetches a QEMU
   vfio:ADDRESS       a PCI function bound to vfio-pci, as vfio:0000:01:00.0
   Ports 0 and 1 are joined by a wire, 2 and 3 by another, and so on. A command's devices share one machine, and what
-  stands at the other end of a wire moves frames only if the command names it, for instance as --source or --sink.
+  stands at the other end of a wire moves frames only if the command names it, for instance as --source or --sink."
+    };
+}
 
-Exit status:
-  0    all went well
+/// As above.
+macro_rules! exit_status {
+    () => {
+        "  0    all went well
   1    it ran and failed: the driver, a file, or what the command found
   2    the command line is wrong
   3    the device is gone
   4    something is missing: a QEMU, or what VFIO needs; the message says what to do
   5    a capture file cannot be used
-  130  stopped by Ctrl-C (143 by SIGTERM), after the device was closed and the report printed";
+  130  stopped by Ctrl-C (143 by SIGTERM), after the device was closed and the report printed"
+    };
+}
+
+/// What stands under the help: devices and exit status. The manual pages have both as sections of their own.
+const AFTER: &str = concat!("Devices:\n", devices!(), "\n\nExit status:\n", exit_status!());
+
+/// How devices are named.
+pub(crate) const DEVICES: &str = devices!();
+/// What the exit status means.
+pub(crate) const EXIT_STATUS: &str = exit_status!();
 
 /// Drives Intel's 1 GbE controllers from user space
 #[derive(Debug, Parser)]
@@ -53,6 +68,9 @@ pub(crate) enum Command {
     Dump(Dump),
     /// Forwards a capture file through two NICs and compares; needs neither hardware nor QEMU
     Demo(Demo),
+    /// Writes the manual pages into a folder, for packages
+    #[command(hide = true)]
+    Man(Man),
 }
 
 /// How a device is opened.
@@ -228,6 +246,12 @@ pub(crate) struct Demo {
     pub(crate) write: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) rings: Rings,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// The folder; it is made if it is not there
+    pub(crate) folder: PathBuf,
 }
 
 fn parse_address(text: &str) -> Result<MacAddress, String> {

@@ -4,6 +4,7 @@ mod demo;
 mod fwd;
 mod info;
 mod list;
+mod man;
 mod receive;
 mod regs;
 mod run;
@@ -25,5 +26,6 @@ pub(crate) fn run(command: Command, json: bool) -> Result<Report, Failure> {
         Command::Fwd(options) => fwd::fwd(options),
         Command::Dump(options) => receive::dump(options, json),
         Command::Demo(options) => demo::demo(options),
+        Command::Man(options) => man::man(&options),
     }
 }
