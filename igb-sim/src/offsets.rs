@@ -90,6 +90,7 @@ pub(crate) const RLPML: u32 = 0x5004;
 pub(crate) const MTA: u32 = 0x5200;
 pub(crate) const RAL: u32 = 0x5400;
 pub(crate) const RAL16: u32 = 0x54e0;
+pub(crate) const PSRTYPE: u32 = 0x5480;
 pub(crate) const VFTA: u32 = 0x5600;
 pub(crate) const MRQC: u32 = 0x5818;
 pub(crate) const VMOLR: u32 = 0x5ad0;
@@ -190,6 +191,7 @@ mod tests {
             ("RLPML", RLPML),
             ("MTA", MTA),
             ("RAL", RAL),
+            ("PSRTYPE", PSRTYPE),
             ("VFTA", VFTA),
             ("MRQC", MRQC),
             ("SWSM", SWSM),

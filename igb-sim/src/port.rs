@@ -12,6 +12,7 @@ mod phy;
 mod queue;
 mod receive;
 mod rss;
+mod split;
 mod statistics;
 mod transmit;
 

@@ -4,6 +4,7 @@ mod bench;
 
 use bench::{CHIPS, Ring, SRRCTL_ONE_BUFFER, frame, rx, start, wait_link};
 use igb_regs::Chip;
+use igb_ring::Dma;
 use igb_sim::{Device, WireEnd, World};
 
 const BROADCAST: [u8; 6] = [0xff; 6];
@@ -239,4 +240,130 @@ fn time_stamps_stand_before_the_frame() {
     let stamp = u64::from_le_bytes(bytes[8..].try_into().unwrap());
     assert_eq!(bytes[..8], [0; 8]);
     assert_eq!(u128::from(stamp), world.now().as_nanos());
+}
+
+/// Puts a frame of `len` bytes through buffers as SRRCTL has them; the lengths of the parts, and the whole.
+fn parts(chip: Chip, kilobytes: u32, len: usize) -> (Vec<usize>, bool) {
+    let (world, device, end) = bench(chip);
+    device.write(0x0100, device.read(0x0100) | 1 << 5); // LPE
+    device.write(0x5004, 9728);
+    let ring = Ring::receive(&world, &device, 0, 64, SRRCTL_ONE_BUFFER | kilobytes);
+    let sent = frame(device.mac(), 7, len);
+    assert!(end.send(&sent));
+    let (mut lens, mut got) = (Vec::new(), Vec::new());
+    for index in 0..ring.len {
+        let (_, _, status, len, _) = ring.written(index);
+        assert_eq!(status & 1, 1, "{chip} {kilobytes} KB descriptor {index}");
+        let mut bytes = vec![0; len];
+        assert!(ring.arena.read(ring.buffer(index), &mut bytes));
+        got.extend(bytes);
+        lens.push(len);
+        if status & 2 != 0 {
+            break;
+        }
+    }
+    assert_eq!(device.violations(), []);
+    (lens, got == sent)
+}
+
+#[test]
+fn buffers_of_one_to_sixteen_kilobytes_take_the_longest_frame() {
+    for chip in CHIPS {
+        let sizes: &[usize] = if chip == Chip::I210 {
+            &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]
+        } else {
+            &[1, 2, 16]
+        };
+        for kilobytes in sizes {
+            let longest = 9728 - 4;
+            let (lens, same) = parts(chip, *kilobytes as u32, longest);
+            assert!(same, "{chip} {kilobytes} KB");
+            assert_eq!(lens.len(), longest.div_ceil(kilobytes * 1024));
+            assert!(lens.iter().rev().skip(1).all(|len| *len == kilobytes * 1024));
+        }
+        assert_eq!(parts(chip, 1, 1024).0, [1024], "a full buffer is no reason for a second");
+        assert_eq!(parts(chip, 1, 1025).0, [1024, 1]);
+    }
+}
+
+fn tcp4(payload: usize, to: [u8; 6]) -> Vec<u8> {
+    let builder = etherparse::PacketBuilder::ethernet2([4; 6], to)
+        .ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64)
+        .tcp(1, 2, 3, 4);
+    let mut bytes = Vec::new();
+    builder.write(&mut bytes, &vec![0x77; payload]).expect("packet");
+    bytes
+}
+
+#[test]
+fn headers_are_split() {
+    const TCP4: u32 = 1 << 2;
+    for chip in CHIPS {
+        let (world, device, end) = bench(chip);
+        device.write(0x5480, TCP4);
+        // 128 bytes of header buffer, 2 KB of packet buffer.
+        let mut ring = Ring::receive(&world, &device, 0, 64, 1 << 25 | 2);
+        let headers = world.arena().alloc(64 * 128, 128).expect("memory").iova;
+        device.write(rx(0) + 0x18, 0);
+        device.write(rx(0) + 0x28, 0);
+        world.advance(core::time::Duration::from_millis(1));
+        for index in 0..64_u64 {
+            assert!(ring.arena.write64(ring.base + 16 * index + 8, headers + 128 * index));
+        }
+        device.write(rx(0) + 0xc, 2 << 25 | 2 << 8 | 2);
+        device.write(rx(0) + 0x28, 1 << 25);
+        world.advance(core::time::Duration::from_millis(1));
+        device.write(rx(0) + 0x18, 63);
+
+        let sent = tcp4(700, device.mac());
+        assert!(end.send(&sent));
+        let (info, _, status, len, _) = ring.written(0);
+        assert_eq!((info >> 31, info >> 21 & 0x3ff, status & 3, len), (1, 54, 3, 700), "{chip}");
+        let (mut front, mut back) = (vec![0; 54], vec![0; 700]);
+        assert!(ring.arena.read(headers, &mut front) && ring.arena.read(ring.buffer(0), &mut back));
+        assert_eq!([front, back].concat(), sent);
+
+        // A header alone: nothing in the packet buffer.
+        assert!(end.send_raw(&tcp4(6, device.mac()), true));
+        let (info, _, status, len, _) = ring.written(1);
+        assert_eq!((info >> 31, info >> 21 & 0x3ff, status & 3, len), (1, 54, 3, 6));
+
+        // Not of a type that PSRTYPE names: whole.
+        assert!(end.send(&frame(device.mac(), 9, 300)));
+        let (info, _, status, len, _) = ring.written(2);
+        assert_eq!((info >> 31, info >> 21 & 0x3ff, status & 3, len), (0, 0, 3, 300));
+        assert_eq!(device.violations(), []);
+        ring.next = 3;
+    }
+}
+
+#[test]
+fn a_header_too_long_is_not_split() {
+    let (world, device, end) = bench(Chip::I350);
+    device.write(0x5480, 1 << 2);
+    let ring = Ring::receive(&world, &device, 0, 64, 1 << 25 | 2);
+    device.write(rx(0) + 0x28, 0);
+    world.advance(core::time::Duration::from_millis(1));
+    for index in 0..64_u64 {
+        assert!(ring.arena.write64(ring.base + 16 * index + 8, ring.buffer(63)));
+    }
+    device.write(rx(0) + 0xc, 2 << 25 | 1 << 8 | 2); // 64 bytes
+    device.write(rx(0) + 0x28, 1 << 25);
+    world.advance(core::time::Duration::from_millis(1));
+    device.write(rx(0) + 0x18, 63);
+    let mut sent = tcp4(100, device.mac());
+    sent[46] = 15 << 4; // a TCP header of 60 bytes: 94 in all
+    assert!(end.send(&sent));
+    let (info, _, status, len, _) = ring.written(0);
+    assert_eq!((info >> 31, info >> 21 & 0x3ff, status >> 23 & 1, len), (1, 94, 1, sent.len()), "HBO");
+    // A header buffer that cannot be, and a type that is not modelled.
+    for (srrctl, text) in [(2 << 25 | 2, "BSIZEHEADER"), (3 << 25 | 2, "DESCTYPE")] {
+        device.write(rx(0) + 0x28, 0);
+        world.advance(core::time::Duration::from_millis(1));
+        device.take_violations();
+        device.write(rx(0) + 0xc, srrctl);
+        device.write(rx(0) + 0x28, 1 << 25);
+        let broken = device.take_violations();
+        assert!(broken.iter().any(|one| one.to_string().contains(text)), "{broken:?}");
+    }
 }

@@ -114,3 +114,19 @@ fn accesses_beyond_the_bar_and_between_registers() {
     assert_eq!(names[0], "access at 0x20000, beyond the BAR");
     assert_eq!(device.register_name(0x2818), "RDT[0]");
 }
+
+/// A register may answer writes on one chip and not on another: the I210 fixes the PAUSE address and EtherType.
+#[test]
+fn access_kinds_are_those_of_the_chip() {
+    for (name, fixed_on_i21x) in [("FCAL", true), ("FCAH", true), ("FCT", true), ("FCTTV", false)] {
+        let register = igb_regs::meta::by_name(name).expect("in the specs");
+        for chip in Chip::ALL {
+            let device = World::new().add(*chip);
+            let offset = register.place(*chip).and_then(|place| place.offset_of(0)).expect("on every chip");
+            let before = device.read(offset);
+            device.write(offset, 0x0000_1234);
+            let fixed = fixed_on_i21x && matches!(chip, Chip::I210 | Chip::I211);
+            assert_eq!(device.read(offset) == before, fixed, "{chip} {name}");
+        }
+    }
+}

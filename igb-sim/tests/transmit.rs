@@ -282,3 +282,123 @@ fn the_loop_brings_frames_back() {
         assert_eq!(receiver.take().map(|(bytes, _)| bytes), Some(sent));
     }
 }
+
+/// Name, frame as a driver leaves it for the device, its context, and what the data descriptor asks for: DCMD, POPTS.
+type Offloaded = (&'static str, Vec<u8>, [u32; 4], u32, u32);
+
+fn offloaded() -> Vec<Offloaded> {
+    let payload = 4000;
+    let (v4, tcp) = (1 << 10, 1 << 11);
+    let mut list = Vec::new();
+    for (segment, mss) in [(0, 0), (TSE, 1200)] {
+        let on = |len: u32| if mss == 0 { 0 } else { mss << 16 | len << 8 };
+        let mut bytes = tcp4(if mss == 0 { 900 } else { payload });
+        let len = if mss == 0 { 20 + 900 } else { 0 };
+        bytes[24..26].fill(0);
+        seed(&mut bytes, 26..34, 6, len, 50);
+        list.push(("TCP/IPv4", bytes, [14 << 9 | 20, 0, v4 | tcp, on(20)], segment, IXSM | TXSM));
+        let mut bytes = udp6(if mss == 0 { 900 } else { payload });
+        let len = if mss == 0 { 8 + 900 } else { 0 };
+        seed(&mut bytes, 22..54, 17, len, 60);
+        list.push(("UDP/IPv6", bytes, [14 << 9 | 40, 0, 0, on(8)], segment, TXSM));
+    }
+    list
+}
+
+/// What one context gives: the frames, and whether the simulator objects.
+fn try_context(
+    bench: &(World, Device, WireEnd),
+    ring: &mut Ring,
+    frame: &[u8],
+    context: [u32; 4],
+    (command, popts): (u32, u32),
+) -> (Vec<Vec<u8>>, Vec<Violation>) {
+    let (_, device, end) = bench;
+    let [dw0, dw1, dw2, dw3] = context.map(u64::from);
+    ring.put(dw0 | dw1 << 32, (dw2 ^ 0x2020_0000) | dw3 << 32);
+    let headers = if command & TSE == 0 {
+        0
+    } else if popts & IXSM != 0 {
+        54
+    } else {
+        62
+    };
+    ring.queue(frame, command, popts, frame.len() - headers);
+    ring.bell(device);
+    (end.recv_all(), device.take_violations())
+}
+
+/// Every bit of a context that a frame depends on is judged: turned over, it is a violation, or other frames.
+#[test]
+fn no_bit_of_a_context_goes_unnoticed() {
+    for chip in [Chip::I82576, Chip::I350, Chip::I210] {
+        for (name, frame, context, command, popts) in offloaded() {
+            let fresh = || {
+                let bench = bench(chip);
+                let ring = Ring::transmit(&bench.0, &bench.1, 0, 64);
+                (bench, ring)
+            };
+            let (bench, mut ring) = fresh();
+            let (good, broken) = try_context(&bench, &mut ring, &frame, context, (command, popts));
+            assert_eq!(broken, [], "{chip} {name}");
+            good.iter().for_each(|frame| check(frame));
+            for bit in 0..128 {
+                let (word, mask) = (bit / 32, 1_u32 << (bit % 32));
+                let tag = word == 0 && bit >= 16;
+                let launch = word == 1 && chip == Chip::I210 && bit % 32 < 25;
+                // Without TSE a true L4LEN is as good as none: 8, for UDP.
+                let true_len = command & TSE == 0 && popts == TXSM && (word, mask) == (3, 8 << 8);
+                if tag || launch || true_len {
+                    continue;
+                }
+                let (bench, mut ring) = fresh();
+                let mut context = context;
+                context[word] ^= mask;
+                let (got, broken) = try_context(&bench, &mut ring, &frame, context, (command, popts));
+                assert!(
+                    got != good || !broken.is_empty(),
+                    "{chip} {name} {command:#x} dword {word} {mask:#x}"
+                );
+                // Only MSS may pass as another wish; everything else contradicts the frame.
+                let mss = word == 3 && bit % 32 >= 16 && command & TSE != 0;
+                assert!(mss || !broken.is_empty(), "{chip} {name} {command:#x} dword {word} {mask:#x}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wrong_seed_is_noticed() {
+    for (name, mut frame, context, command, popts) in offloaded() {
+        let bench = bench(Chip::I350);
+        let mut ring = Ring::transmit(&bench.0, &bench.1, 0, 64);
+        let at = if popts & IXSM != 0 { 50 } else { 60 };
+        frame[at + 1] ^= 1;
+        let (_, broken) = try_context(&bench, &mut ring, &frame, context, (command, popts));
+        assert!(!broken.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn the_longest_frame_in_many_descriptors() {
+    for chip in CHIPS {
+        let (world, device, end) = bench(chip);
+        let mut ring = Ring::transmit(&world, &device, 0, 64);
+        let sent = frame([2; 6], 5, 9728 - 4);
+        let total = u64::from((sent.len() as u32) << 14) << 32;
+        let (at, command) = (ring.buffer(0), 0x2230_0000_u64);
+        assert!(ring.arena.write(at, &sent));
+        let piece = 301;
+        let pieces: Vec<_> = sent.chunks(piece).map(|part| part.len() as u64).collect();
+        for (number, len) in pieces.iter().enumerate() {
+            let last = if number + 1 == pieces.len() { 0x0900_0000 } else { 0 };
+            ring.put(at + (number * piece) as u64, command | last | len | total);
+        }
+        ring.bell(&device);
+        assert_eq!(end.recv(), Some(sent), "{chip}");
+        assert_eq!(device.violations(), []);
+        // One byte more is no frame.
+        ring.send(&device, &frame([2; 6], 5, 9728 - 3));
+        assert_eq!((end.recv(), device.violations().len()), (None, 1));
+    }
+}

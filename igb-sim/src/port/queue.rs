@@ -161,6 +161,9 @@ impl Port {
         }
         if wish {
             self.check_ring(at);
+            if rx && let Some(rule) = super::split::Wish::broken_rule(self.regs.get(at + SRRCTL), self.chip) {
+                self.violate(Violation::Descriptor { ring: "RX", queue, index: 0, rule });
+            }
             self.regs.set(at + HEAD, 0);
             self.regs.set(at + TAIL, 0);
         }

@@ -6,6 +6,7 @@
 
 use super::filter::Verdict;
 use super::rss::Hash;
+use super::split;
 use super::{Frame, Port, interrupt};
 use crate::offsets::*;
 use crate::packet::{self, Headers, Network, Transport};
@@ -135,8 +136,14 @@ impl Port {
         let size = self.buffer_size(srrctl);
         let (bytes, tag) = self.host_bytes(stored, queue);
         let (status, stamp) = self.status(stored, srrctl, tag.is_some());
-        let mut first = stamp.unwrap_or_default();
-        let needed = (bytes.len() + first.len()).div_ceil(size).max(1);
+        let shift = if tag.is_some() { 4 } else { 0 };
+        let header = self.split_header(queue, &stored.frame.bytes, &stored.headers);
+        let stamp = stamp.unwrap_or_default();
+        let header = header.map(|len| len - shift + stamp.len());
+        let bytes = if stamp.is_empty() { bytes } else { [stamp, bytes].concat() };
+        let cut = split::Wish::new(srrctl).map(|wish| wish.cut(bytes.len(), header)).unwrap_or_default();
+        let (front, mut rest) = bytes.split_at(cut.front.min(bytes.len()));
+        let needed = rest.len().div_ceil(size).max(1);
         if self.free_descriptors(queue) < needed {
             if !core::mem::replace(&mut stored.noted, true) {
                 self.count(RNBC, 1);
@@ -150,18 +157,23 @@ impl Port {
             return Step::Wait;
         }
         let info = self.info(stored);
-        let mut rest: &[u8] = &bytes;
+        let mut cut = Some(cut);
         while let Some((index, descriptor)) = self.take_descriptor(queue) {
-            let take = rest.len().min(size.saturating_sub(first.len()));
-            let (part, left) = rest.split_at(take);
-            let payload = if first.is_empty() { part.to_vec() } else { [&first[..], part].concat() };
-            first = Vec::new();
+            let (part, left) = rest.split_at(rest.len().min(size));
             rest = left;
-            self.dma_write(descriptor[0], &payload);
+            // Header length and buffer belong to the first descriptor.
+            let cut = cut.take().unwrap_or_default();
+            if cut.front > 0 {
+                self.dma_write(descriptor[1], front);
+            }
+            if !part.is_empty() {
+                self.dma_write(descriptor[0], part);
+            }
+            let info = info | u64::from(cut.info(self.chip));
             let last = rest.is_empty();
-            let status = if last { status } else { DD };
+            let status = if last { status } else { DD } | cut.status();
             let tag = if last { tag.unwrap_or(0) } else { 0 };
-            self.write_back(queue, index, srrctl, info, (status, payload.len() as u16, tag));
+            self.write_back(queue, index, srrctl, info, (status, part.len() as u16, tag));
             if last {
                 break;
             }
@@ -330,7 +342,9 @@ impl Port {
     }
 
     fn check_descriptor(&mut self, queue: usize, index: u32, words: [u64; 2]) {
+        let splits = split::Wish::new(self.regs.get(Self::rx_at(queue) + SRRCTL)).is_some();
         let rule = match words {
+            [_, 0] if splits => "header address 0 in a queue that splits",
             [0, _] => "buffer address 0: null descriptors are not supported",
             [_, header] if header & 1 != 0 => "bit 0 of the header address is DD and must be 0",
             _ => return,

@@ -144,6 +144,9 @@ impl Port {
                 if is_i21x(self.chip) && slot > 1 {
                     self.break_rule(queue, index, "context slot above 1");
                 }
+                if let Some(rule) = Context::broken_form(words, self.chip) {
+                    self.break_rule(queue, index, rule);
+                }
                 self.contexts.0[self.context_set(queue)][slot] = Some(words);
                 0
             }
@@ -160,7 +163,8 @@ impl Port {
     }
 
     fn data(&mut self, queue: usize, index: u32, words: [u32; 4]) -> usize {
-        if words[2] & 0x1403_0000 != 0 || words[3] & 0x3c0f != 0 {
+        let mac = if self.chip == Chip::I82575 { 0x000c_0000 } else { 0 };
+        if words[2] & (0x1403_0000 | mac) != 0 || words[3] & 0x3c0f != 0 {
             self.break_rule(queue, index, "reserved bits or STA set in a data descriptor");
         }
         let len = (words[2] & 0xffff) as usize;
@@ -217,7 +221,7 @@ impl Port {
         } else if first[2] & IFCS == 0 && (offloads || len < 60 && wishes.pad) {
             Some("IFCS 0 with padding or an offload")
         } else {
-            context.broken_rule(&partial.bytes, wishes)
+            slot.and_then(|_| context.broken_rule(&partial.bytes, wishes, self.chip)).filter(|_| offloads)
         };
         if let Some(rule) = rule {
             self.break_rule(queue, index, rule);
