@@ -49,14 +49,19 @@ impl Apt {
         command
     }
 
-    /// `package` and all that it needs, as `name=version`.
-    pub(crate) fn closure(&self, console: &mut Console, package: &str) -> Result<Vec<String>> {
+    /// `package` and all that it needs, as `name=version`; taken from `release` where that has it.
+    pub(crate) fn closure(
+        &self,
+        console: &mut Console,
+        package: &str,
+        release: Option<&str>,
+    ) -> Result<Vec<String>> {
         let mut command = self.command("apt-get");
-        let text = quiet(
-            console,
-            "resolving packages",
-            command.args(["-s", "install", "--no-install-recommends", package]),
-        )?;
+        command.args(["-s", "install", "--no-install-recommends", package]);
+        if let Some(release) = release {
+            command.args(["-t", release]);
+        }
+        let text = quiet(console, "resolving packages", &mut command)?;
         let list: Vec<String> = text.lines().filter_map(installed).collect();
         if list.is_empty() {
             return Err(Error::Missing(format!("apt knows no package {package} for this machine")));

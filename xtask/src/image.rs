@@ -184,9 +184,6 @@ impl Machine {
             .arg(image);
         command.arg("-monitor").arg(format!("unix:{}/monitor,server=on,wait=off", folder.display()));
         command.args(["-device", "pcie-root-port,id=bridge,addr=1"]);
-        if let Some(firmware) = qemu::firmware(qemu) {
-            command.arg("-L").arg(firmware);
-        }
         let mut wires = Vec::new();
         for number in 0..ports {
             let (ours, theirs) = (folder.join(format!("peer{number}")), folder.join(format!("port{number}")));

@@ -12,7 +12,7 @@ pub const PROGRAM: &str = "qemu-system-x86_64";
 /// The oldest major version whose igb device is known to do all that is asked of it.
 pub const OLDEST: u32 = 10;
 /// The fetched copy's folder in the [`cache`]; the number counts changes of its layout.
-pub const CACHED: &str = "qemu/1";
+pub const CACHED: &str = "qemu/2";
 
 /// A QEMU that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]

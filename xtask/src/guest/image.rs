@@ -76,9 +76,9 @@ fn make(console: &mut Console, folder: &Path, wanted: &str) -> Result<()> {
     let apt = Apt::new(console, &work, SUITES)?;
     let (release, mut packages) = newest(console, &apt, wanted)?;
     for (package, _) in TOOLS {
-        packages.extend(apt.closure(console, package)?);
+        packages.extend(apt.closure(console, package, None)?);
     }
-    packages.extend(apt.closure(console, "busybox-static")?);
+    packages.extend(apt.closure(console, "busybox-static", None)?);
     packages.sort();
     packages.dedup();
     // Links that base-files would bring: packages may still put a file into /lib.

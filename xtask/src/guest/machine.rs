@@ -169,7 +169,7 @@ fn start(
     status: &Path,
     said: &Path,
 ) -> Result<(Child, String)> {
-    let arguments = arguments(qemu, image, job, initrd, status);
+    let arguments = arguments(image, job, initrd, status);
     let spawn = |mut command: Command| {
         let said = File::create(said)?;
         command.args(&arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said).spawn()
@@ -187,12 +187,9 @@ fn start(
 
 /// A q35 machine with an IOMMU, and igb devices behind root ports of their own: each alone in its IOMMU group.
 /// Two hub ports of one number are the wire between two devices; nothing leads out of the machine.
-fn arguments(qemu: &Path, image: &Image, job: &Job, initrd: &Path, status: &Path) -> Vec<String> {
+fn arguments(image: &Image, job: &Job, initrd: &Path, status: &Path) -> Vec<String> {
     let mut list: Vec<String> = Vec::new();
     let mut add = |words: &[&str]| list.extend(words.iter().map(|&word| word.to_owned()));
-    if let Some(firmware) = crate::qemu::firmware(qemu) {
-        add(&["-L", &firmware.display().to_string()]);
-    }
     add(&["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
     add(&["-accel", "tcg", "-machine", "q35,usb=off", "-cpu", "max"]);
     add(&["-smp", &job.cpus.to_string(), "-m", &format!("{}M", job.memory_mib)]);
