@@ -5,7 +5,8 @@
 
 use crate::run::{Console, quiet};
 use crate::{Error, Result, While};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -18,6 +19,15 @@ pub(crate) struct Apt {
 impl Apt {
     /// Sets one up in `folder` for `suites`, and reads their lists.
     pub(crate) fn new(console: &mut Console, folder: &Path, suites: &str) -> Result<Self> {
+        Self::of(console, folder, suites, "deb")
+    }
+
+    /// The same for source packages.
+    pub(crate) fn of_sources(console: &mut Console, folder: &Path, suites: &str) -> Result<Self> {
+        Self::of(console, folder, suites, "deb-src")
+    }
+
+    fn of(console: &mut Console, folder: &Path, suites: &str, kind: &str) -> Result<Self> {
         for name in ["lists/partial", "cache/archives/partial", "parts", "debs"] {
             fs::create_dir_all(folder.join(name)).during(|| format!("making {}", folder.display()))?;
         }
@@ -25,7 +35,7 @@ impl Apt {
             fs::write(folder.join(name), text).during(|| format!("writing {name} in {}", folder.display()))
         };
         write("status", "")?;
-        let (name, text) = sources(Path::new("/etc/apt"), suites)?;
+        let (name, text) = sources(Path::new("/etc/apt"), suites, kind)?;
         write(&format!("parts/{name}"), &text)?;
         let apt = Self { folder: folder.to_owned() };
         quiet(console, "reading package lists", apt.command("apt-get").args(["-qq", "update"]))?;
@@ -104,18 +114,79 @@ impl Apt {
         console.clear();
         Ok(())
     }
+
+    /// Downloads the sources of `package` and unpacks those of their files that `wanted` matches, as tar matches
+    /// them, to `root`. Gives the name of the archive.
+    pub(crate) fn unpack_source(
+        &self,
+        console: &mut Console,
+        package: &str,
+        wanted: &str,
+        root: &Path,
+    ) -> Result<String> {
+        let debs = self.folder.join("debs");
+        quiet(
+            console,
+            &format!("downloading the sources of {package}"),
+            self.command("apt-get").current_dir(&debs).args([
+                "-qq",
+                "source",
+                "--download-only",
+                "--tar-only",
+                package,
+            ]),
+        )?;
+        let folder = fs::read_dir(&debs).during(|| format!("reading {}", debs.display()))?;
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let archive =
+            folder.flatten().map(|entry| entry.path()).find(|path| name(path).contains(".orig.tar."));
+        let archive = archive.ok_or_else(|| {
+            Error::Missing(format!("the sources of {package} hold no archive of its authors (.orig.tar)"))
+        })?;
+        // tar needs a program for each compression, dpkg has them inside: the archive becomes a package's contents.
+        let compression = archive.extension().unwrap_or_default().to_string_lossy().into_owned();
+        let package = debs.join("sources.deb");
+        wrap(&archive, &compression, &package)
+            .during(|| format!("making a package of {}", archive.display()))?;
+        fs::create_dir_all(root).during(|| format!("making {}", root.display()))?;
+        extract(&package, root, &["--strip-components=1", "--wildcards", wanted])?;
+        Ok(name(&archive))
+    }
+}
+
+/// Makes a package whose contents are `archive`.
+fn wrap(archive: &Path, compression: &str, package: &Path) -> std::io::Result<()> {
+    let mut contents = File::open(archive)?;
+    let length = contents.metadata()?.len();
+    let mut out = File::create(package)?;
+    let member = |out: &mut File, name: &str, length: u64| {
+        writeln!(out, "{name:<16}{:<12}{:<6}{:<6}{:<8}{length:<10}`", 0, 0, 0, 100_644)
+    };
+    out.write_all(b"!<arch>\n")?;
+    member(&mut out, "debian-binary", 4)?;
+    out.write_all(b"2.0\n")?;
+    member(&mut out, "control.tar", 0)?;
+    member(&mut out, &format!("data.tar.{compression}"), length)?;
+    std::io::copy(&mut contents, &mut out)?;
+    if length % 2 == 1 { out.write_all(b"\n") } else { Ok(()) }
 }
 
 /// Unpacks one package file. What it would run when installed is not run.
 fn unpack(file: &Path, root: &Path) -> Result<()> {
+    // The release keeps bin and lib as links into usr; so does the tree that we unpack into, from package base-files.
+    extract(file, root, &["--keep-directory-symlink"])
+}
+
+/// Unpacks a package's contents with more `options` of tar.
+fn extract(file: &Path, root: &Path, options: &[&str]) -> Result<()> {
     let what = || format!("unpacking {}", file.display());
     let mut dpkg =
         Command::new("dpkg").arg("--fsys-tarfile").arg(file).stdout(Stdio::piped()).spawn().during(what)?;
     let Some(archive) = dpkg.stdout.take() else { return Err(Error::Failed(what())) };
-    // The release keeps bin and lib as links into usr; so does the tree that we unpack into, from package base-files.
     let tar = Command::new("tar")
-        .args(["-x", "--no-same-owner", "--keep-directory-symlink", "-C"])
+        .args(["-x", "--no-same-owner", "-C"])
         .arg(root)
+        .args(options)
         .stdin(archive)
         .status()
         .during(what)?;
@@ -131,26 +202,28 @@ fn installed(line: &str) -> Option<String> {
 }
 
 /// The machine's first source of packages, with the releases replaced by `suites`: file name and text.
-fn sources(etc: &Path, suites: &str) -> Result<(&'static str, String)> {
+fn sources(etc: &Path, suites: &str, kind: &str) -> Result<(&'static str, String)> {
     if let Ok(text) = fs::read_to_string(etc.join("sources.list.d/debian.sources"))
-        && let Some(text) = stanza(&text, suites)
+        && let Some(text) = stanza(&text, suites, kind)
     {
         return Ok(("own.sources", text));
     }
     if let Ok(text) = fs::read_to_string(etc.join("sources.list"))
-        && let Some(text) = lines(&text, suites)
+        && let Some(text) = lines(&text, suites, kind)
     {
         return Ok(("own.list", text));
     }
     Err(Error::Missing("this machine has no Debian package source in /etc/apt".into()))
 }
 
-fn stanza(text: &str, suites: &str) -> Option<String> {
+fn stanza(text: &str, suites: &str, kind: &str) -> Option<String> {
     let body = |block: &&str| block.lines().any(|line| line.starts_with("URIs:"));
     let first = text.split("\n\n").find(body)?;
     let mut out = String::new();
     for line in first.lines().filter(|line| !line.starts_with('#')) {
-        if line.starts_with("Suites:") {
+        if line.starts_with("Types:") {
+            out.push_str(&format!("Types: {kind}\n"));
+        } else if line.starts_with("Suites:") {
             out.push_str(&format!("Suites: {suites}\n"));
         } else if line.starts_with("Components:") {
             out.push_str("Components: main\n");
@@ -161,12 +234,12 @@ fn stanza(text: &str, suites: &str) -> Option<String> {
     Some(out)
 }
 
-fn lines(text: &str, suites: &str) -> Option<String> {
+fn lines(text: &str, suites: &str, kind: &str) -> Option<String> {
     let line = text.lines().find(|line| line.starts_with("deb ") && !line.contains("cdrom:"))?;
     // `deb [options] URI suite component...`: what stands before the suite is kept.
     let start = line.find(']').map_or("deb ".len(), |at| at + 1);
     let address = line[start..].split_whitespace().next()?;
-    let head = format!("{} {address}", line[..start].trim_end());
+    let head = format!("{kind}{} {address}", line["deb".len()..start].trim_end());
     Some(suites.split_whitespace().map(|suite| format!("{head} {suite} main\n")).collect())
 }
 
@@ -186,19 +259,21 @@ mod tests {
     fn the_first_stanza_gets_our_suites() {
         let text = "# a comment\nTypes: deb\n# another\nURIs: http://x.invalid/d\nSuites: old old-updates\nComponents: main contrib\nSigned-By: /k\n\nTypes: deb\nURIs: http://y.invalid\nSuites: s\n";
         assert_eq!(
-            stanza(text, "new").unwrap(),
+            stanza(text, "new", "deb").unwrap(),
             "Types: deb\nURIs: http://x.invalid/d\nSuites: new\nComponents: main\nSigned-By: /k\n"
         );
-        assert_eq!(stanza("# nothing\n", "new"), None);
+        assert_eq!(stanza("# nothing\n", "new", "deb"), None);
     }
 
     #[test]
     fn a_one_line_source_keeps_its_options() {
         let text = "# c\ndeb cdrom:[x]/ old main\ndeb [arch=amd64 signed-by=/k] http://x.invalid/d old main contrib\n";
         assert_eq!(
-            lines(text, "new new-extra").unwrap(),
+            lines(text, "new new-extra", "deb").unwrap(),
             "deb [arch=amd64 signed-by=/k] http://x.invalid/d new main\ndeb [arch=amd64 signed-by=/k] http://x.invalid/d new-extra main\n"
         );
-        assert_eq!(lines("deb http://x.invalid/d old main", "n").unwrap(), "deb http://x.invalid/d n main\n");
+        let one = "deb http://x.invalid/d old main";
+        assert_eq!(lines(one, "n", "deb").unwrap(), "deb http://x.invalid/d n main\n");
+        assert_eq!(lines(one, "n", "deb-src").unwrap(), "deb-src http://x.invalid/d n main\n");
     }
 }

@@ -7,6 +7,7 @@ mod asm;
 mod bench;
 mod cache;
 mod codegen;
+mod compare;
 mod consumer;
 // The library that drives QEMU and the command that fetches it look in the same places.
 #[allow(unreachable_pub, dead_code, reason = "public there, private here")]
@@ -61,6 +62,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Compares specs/ with the e1000 headers of DPDK, number by number
+    Compare(compare::Options),
     /// Counts what the hot path costs, and compares with docs/benchmarks.md
     Bench(bench::Options),
     /// Looks at the assembly of register accesses and polls
@@ -109,6 +112,7 @@ fn main() -> ExitCode {
         Command::Qemu { fetch } => qemu::ready(fetch).map(|path| println!("{}", path.display())),
         Command::Codegen { check } => codegen::run(check),
         Command::Specs { json } => codegen::specs(json),
+        Command::Compare(options) => compare::run(&mut run::Console::new(), &options),
         Command::Bench(options) => bench::run(&mut run::Console::new(), &options),
         Command::Asm => asm::run(&mut run::Console::new()),
         Command::Consumer => consumer::run(&mut run::Console::new()),
