@@ -3,6 +3,7 @@
 use crate::device::{DeviceName, parse_chip};
 use clap::{Args, Parser, Subcommand};
 use igb::{Chip, MacAddress};
+use igb_vfio::Address;
 use std::path::PathBuf;
 
 /// Text that both the help and the manual pages are made of.
@@ -10,7 +11,7 @@ macro_rules! devices {
     () => {
         "  sim:[CHIP][/PORT]  a simulated NIC: 82575, 82576, 82580, i350, i354, i210 or i211; without CHIP its partner's, or 82576
   qemu:[PORT]        a port of QEMU's emulated 82576; `cargo xtask qemu` fetches a QEMU
-  vfio:ADDRESS       a PCI function bound to vfio-pci, as vfio:0000:01:00.0
+  vfio:ADDRESS       a PCI function bound to vfio-pci, as vfio:0000:01:00.0; see bind, and --bind
   Ports 0 and 1 are joined by a wire, 2 and 3 by another, and so on. A command's devices share one machine, and what
   stands at the other end of a wire moves frames only if the command names it, for instance as --source or --sink."
     };
@@ -25,7 +26,9 @@ macro_rules! exit_status {
   3    the device is gone
   4    something is missing: a QEMU, or what VFIO needs; the message says what to do
   5    a capture file cannot be used
-  130  stopped by Ctrl-C (143 by SIGTERM), after the device was closed and the report printed"
+  6    doctor: nothing is missing, but something is to be warned of
+  130  stopped by Ctrl-C (143 by SIGTERM), after the device was closed, given back if --bind took it,
+       and the report printed"
     };
 }
 
@@ -52,6 +55,12 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Lists the devices that there are, and what is missing for the others
     List,
+    /// Gives PCI functions to vfio-pci, and remembers which drivers had them
+    Bind(Bind),
+    /// Gives PCI functions back to the drivers that had them
+    Unbind(Unbind),
+    /// Checks what this machine needs to drive its devices, and says the command that mends what is missing
+    Doctor(Doctor),
     /// Says what a device is: chip, address, firmware, PHY, link
     Info(Info),
     /// Shows a device's registers, decoded; or decodes a value without a device
@@ -84,6 +93,14 @@ pub(crate) struct Rings {
     pub(crate) ring: u32,
 }
 
+/// How a vfio: device comes to us.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct Take {
+    /// Give each vfio: device to vfio-pci first, and back to its driver in the end, however the command ends
+    #[arg(long)]
+    pub(crate) bind: bool,
+}
+
 /// When to end.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Limits {
@@ -110,9 +127,36 @@ pub(crate) struct Frames {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Bind {
+    /// The functions, as 0000:01:00.0
+    #[arg(required = true, value_name = "ADDRESS", value_parser = parse_function)]
+    pub(crate) addresses: Vec<Address>,
+    /// Also an interface that carries the default route or has an address, a function that is no igb, and one whose
+    /// IOMMU group cannot be used yet
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Unbind {
+    /// The functions, as 0000:01:00.0
+    #[arg(required = true, value_name = "ADDRESS", value_parser = parse_function)]
+    pub(crate) addresses: Vec<Address>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// One function, as 0000:01:00.0, which is then to be ready for use; without it, the machine and all igb functions
+    #[arg(value_name = "ADDRESS", value_parser = parse_function)]
+    pub(crate) address: Option<Address>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Info {
     /// The device
     pub(crate) device: DeviceName,
+    #[command(flatten)]
+    pub(crate) take: Take,
     /// How long to wait for the link, in seconds
     #[arg(long, value_name = "S", default_value_t = 3.0)]
     pub(crate) wait: f64,
@@ -126,6 +170,8 @@ pub(crate) struct Regs {
     /// The device
     #[arg(required = true)]
     pub(crate) device: Option<DeviceName>,
+    #[command(flatten)]
+    pub(crate) take: Take,
     /// Only these registers, or these groups
     pub(crate) names: Vec<String>,
     /// After the driver opened the device, not as it is found
@@ -158,6 +204,8 @@ pub(crate) struct Receive {
     /// A device of the same machine that sends generated frames meanwhile
     #[arg(long, value_name = "DEVICE")]
     pub(crate) source: Option<DeviceName>,
+    #[command(flatten)]
+    pub(crate) take: Take,
     #[command(flatten)]
     pub(crate) rings: Rings,
     #[command(flatten)]
@@ -195,6 +243,8 @@ pub(crate) struct Txgen {
     #[arg(long, value_name = "ADDRESS", default_value = "ff:ff:ff:ff:ff:ff", value_parser = parse_address)]
     pub(crate) to: MacAddress,
     #[command(flatten)]
+    pub(crate) take: Take,
+    #[command(flatten)]
     pub(crate) rings: Rings,
     #[command(flatten)]
     pub(crate) limits: Limits,
@@ -217,6 +267,8 @@ pub(crate) struct Fwd {
     /// A device of the same machine that receives and drops meanwhile
     #[arg(long, value_name = "DEVICE")]
     pub(crate) sink: Option<DeviceName>,
+    #[command(flatten)]
+    pub(crate) take: Take,
     #[command(flatten)]
     pub(crate) rings: Rings,
     #[command(flatten)]
@@ -254,6 +306,11 @@ pub(crate) struct Man {
     pub(crate) folder: PathBuf,
 }
 
+/// A function's address, also as the device's name that `list` shows.
+fn parse_function(text: &str) -> Result<Address, String> {
+    text.strip_prefix("vfio:").unwrap_or(text).parse().map_err(|error: igb_vfio::Error| error.to_string())
+}
+
 fn parse_address(text: &str) -> Result<MacAddress, String> {
     text.parse().map_err(|_| format!("{text:?} is no address like 02:00:00:00:00:01"))
 }
@@ -276,6 +333,12 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn functions_are_named_as_they_are_listed() {
+        assert_eq!(parse_function("vfio:0000:01:00.0"), parse_function("01:00.0"));
+        assert!(parse_function("eth0").unwrap_err().contains("0000:01:00.0"));
     }
 
     #[test]

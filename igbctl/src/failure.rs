@@ -6,6 +6,15 @@ use std::path::{Path, PathBuf};
 /// The command line is wrong.
 pub(crate) const USAGE: u8 = 2;
 
+/// How a machine is that is not all right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fitness {
+    /// It works, with remarks.
+    Warned,
+    /// It does not.
+    Failed,
+}
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,8 +29,14 @@ pub(crate) enum Failure {
     #[error("{0}")]
     Qemu(#[from] igb_qtest::Error),
     /// VFIO, or the way to it.
-    #[error("{0}")]
+    #[error("{}", crate::mend::Told(*.0))]
     Vfio(#[from] igb_vfio::Error),
+    /// A function that one should name on purpose only.
+    #[error("{0}")]
+    Refused(String),
+    /// `doctor` found something missing, or to warn of.
+    #[error("{0}")]
+    Unfit(String, Fitness),
     /// A capture file that cannot be used.
     #[error("{}: {error}", path.display())]
     Capture { path: PathBuf, error: capture::Error },
@@ -52,8 +67,12 @@ impl Failure {
         match self {
             Self::Usage(_) => USAGE,
             Self::Driver { error: igb::Error::DeviceGone, .. } | Self::Qemu(igb_qtest::Error::Broken(_)) => 3,
-            Self::Qemu(igb_qtest::Error::NoQemu(_)) | Self::Vfio(_) => 4,
+            Self::Qemu(igb_qtest::Error::NoQemu(_))
+            | Self::Vfio(_)
+            | Self::Refused(_)
+            | Self::Unfit(_, Fitness::Failed) => 4,
             Self::Capture { .. } => 5,
+            Self::Unfit(_, Fitness::Warned) => 6,
             Self::Stopped(signal) => 128u8.saturating_add(*signal),
             Self::Driver { .. } | Self::Qemu(_) | Self::File { .. } | Self::Found(_) => 1,
         }
@@ -66,6 +85,7 @@ impl Failure {
             3 => "device-gone",
             4 => "missing",
             5 => "capture",
+            6 => "warned",
             1 => "failed",
             _ => "stopped",
         }

@@ -2,13 +2,16 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod borrow;
 pub mod capture;
 mod commands;
 pub mod compare;
 mod device;
+mod doctor;
 mod failure;
 mod forward;
 mod machine;
+mod mend;
 mod meter;
 mod nic;
 mod output;

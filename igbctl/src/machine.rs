@@ -2,6 +2,8 @@
 //!
 //! A command is a [`Job`], generic over the platform, so that there is one path for whatever the devices are.
 
+use crate::args::{Rings, Take};
+use crate::borrow::Borrowed;
 use crate::device::{DeviceName, Place, place};
 use crate::failure::Failure;
 use crate::output::Report;
@@ -9,6 +11,7 @@ use crate::stop::Stop;
 use igb::{Chip, Platform, Wait};
 use igb_qtest::{Connect, Machine, Timing};
 use igb_sim::{Time, World};
+use igb_vfio::Address;
 use std::time::Duration;
 
 /// What a command does with its devices, in the order in which they were named.
@@ -48,13 +51,36 @@ pub(crate) trait Bench {
 }
 
 /// DMA memory for so many ports with so many queues: rings and buffers of the largest rings.
-fn memory(ports: usize, queues: u16, ring: u32) -> usize {
+pub(crate) fn memory(ports: usize, queues: u16, ring: u32) -> usize {
     let per_queue = 2 * ring as usize * 16 + (2 * ring as usize + 256) * 2560;
     (ports * usize::from(queues) * per_queue + (8 << 20)).next_multiple_of(1 << 20)
 }
 
+/// How the devices of a command are opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opening {
+    /// Queues of each, and descriptors of each ring: what memory is made for.
+    pub(crate) queues: u16,
+    pub(crate) ring: u32,
+    /// Whether functions are taken from their drivers first, and given back.
+    pub(crate) bind: bool,
+}
+
+impl Opening {
+    /// For the queues that were asked for.
+    pub(crate) fn new(rings: &Rings, take: Take) -> Self {
+        Self { queues: rings.queues, ring: rings.ring, bind: take.bind }
+    }
+
+    /// With one small queue, for commands that move no frames.
+    pub(crate) fn small(take: Take) -> Self {
+        Self { queues: 1, ring: 64, bind: take.bind }
+    }
+}
+
 /// Opens the devices and does the job on them.
-pub(crate) fn run(names: &[&DeviceName], queues: u16, ring: u32, job: impl Job) -> Result<Report, Failure> {
+pub(crate) fn run(names: &[&DeviceName], opening: Opening, job: impl Job) -> Result<Report, Failure> {
+    let Opening { queues, ring, bind } = opening;
     let (place, ports) = place(names).map_err(|misfit| Failure::Usage(misfit.to_string()))?;
     let stop = Stop::listen();
     let result = match place {
@@ -78,15 +104,35 @@ pub(crate) fn run(names: &[&DeviceName], queues: u16, ring: u32, job: impl Job) 
             let devices = ports.into_iter().map(|port| machine.port(port)).collect::<Result<Vec<_>, _>>()?;
             job.run(devices, &stop)
         }
+        Place::Vfio(addresses) if bind => {
+            let addresses = addresses.iter().map(|address| address.parse()).collect::<Result<Vec<_>, _>>()?;
+            let borrowed = Borrowed::take(igb_vfio::Host::new(), &addresses)?;
+            let result = on_functions(&addresses, job, &stop);
+            borrowed.after(result)
+        }
         Place::Vfio(addresses) => {
-            // One container: a frame goes from one device to the other without a copy.
-            let container = igb_vfio::Container::new()?;
-            let devices =
-                addresses.iter().map(|address| container.open(address)).collect::<Result<Vec<_>, _>>()?;
-            job.run(devices, &stop)
+            let addresses = addresses.iter().map(|address| address.parse()).collect::<Result<Vec<_>, _>>()?;
+            on_functions(&addresses, job, &stop)
         }
     };
     unless_stopped(result, &stop)
+}
+
+/// All in one container: a frame goes from one device to the other without a copy.
+fn on_functions(addresses: &[Address], job: impl Job, stop: &Stop) -> Result<Report, Failure> {
+    let container = igb_vfio::Container::new()?;
+    let open = |address: &Address| container.open_at(*address);
+    let devices = addresses.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let because = |failure| match (failure, container.refusal()) {
+        // The driver knows that there was no memory; the container knows why.
+        (Failure::Driver { error: igb::Error::Ring(igb::ring::Error::NoMemory(_)), .. }, Some(why)) => {
+            why.into()
+        }
+        (failure, _) => failure,
+    };
+    let mut report = job.run(devices, stop).map_err(because)?;
+    report.failure = report.failure.map(because);
+    Ok(report)
 }
 
 /// What fails once somebody pressed Ctrl-C fails because of that: a helper process may have got the signal too.

@@ -77,6 +77,24 @@ impl<P: Platform<Irq: Wait>> Nic<P> {
         Failure::driver(&self.name, error)
     }
 
+    /// Fewer interrupt vectors than one for each queue and one for the rest, in words.
+    pub(crate) fn shortage(&self) -> Option<String> {
+        let (asked, has) = (self.queues.len() + 1, usize::from(self.control.vectors()));
+        let kind = self.control.interrupt_kind().filter(|_| has < asked)?;
+        let advice = match kind {
+            InterruptKind::MsiX => format!("--queues {} has one for each", (has - 1).max(1)),
+            _ => {
+                "MSI-X was not to be had; `grep -o pci=nomsi /proc/cmdline; dmesg | tail` may say why".into()
+            }
+        };
+        let plural = if has == 1 { "" } else { "s" };
+        Some(format!(
+            "{}: {has} interrupt vector{plural} ({}) of {asked} asked for, so queues share: {advice}",
+            self.name,
+            kind.as_str()
+        ))
+    }
+
     /// What was counted until now was the bring-up; the run begins.
     pub(crate) fn begin(&mut self) {
         self.bring_up = self.counts.now();

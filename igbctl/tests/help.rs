@@ -13,7 +13,9 @@ fn the_help_is_this() {
 
 #[test]
 fn every_command_has_its_help() {
-    for command in ["list", "info", "regs", "stats", "rxdrop", "txgen", "fwd", "dump", "demo"] {
+    for command in [
+        "list", "bind", "unbind", "doctor", "info", "regs", "stats", "rxdrop", "txgen", "fwd", "dump", "demo",
+    ] {
         let said = igbctl(&[command, "--help"]);
         assert_eq!(said.status, Some(0), "{command}");
         insta::assert_snapshot!(format!("help_{command}"), said.out);

@@ -64,6 +64,46 @@ fn no_such_function() {
 }
 
 #[test]
+fn functions_that_cannot_be_bound() {
+    for arguments in [
+        &["bind", "ffff:ff:1f.7"][..],
+        &["unbind", "vfio:ffff:ff:1f.7"],
+        &["rxdrop", "--bind", "vfio:ffff:ff:1f.7"],
+    ] {
+        let said = igbctl(arguments);
+        assert!(said.err.contains("there is no PCI function ffff:ff:1f.7"), "{arguments:?}: {}", said.err);
+        assert_eq!((said.status, said.out.as_str()), (Some(4), ""), "{arguments:?}");
+    }
+    let said = igbctl(&["bind", "eth0"]);
+    assert!(said.err.contains("one looks like 0000:01:00.0"), "{}", said.err);
+    assert_eq!(said.status, Some(2));
+}
+
+/// Whatever the machine is, and whoever asks.
+#[test]
+fn the_doctor_has_a_remedy_for_each_complaint() {
+    let said = igbctl(&["doctor", "--json"]);
+    let answer: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+    let checks = answer["checks"].as_array().expect("a list");
+    for about in ["kernel options", "IOMMU", "VFIO modules", "locked memory", "huge pages", "/dev/net/tun"] {
+        assert!(checks.iter().any(|check| check["check"] == about), "{about}: {answer}");
+    }
+    for check in checks.iter().filter(|check| check["status"] == "warn" || check["status"] == "fail") {
+        assert!(check["mend"].as_str().is_some_and(|mend| !mend.is_empty()), "{check}");
+    }
+    let status = match answer["status"].as_str() {
+        Some("ok" | "note") => 0,
+        Some("warn") => 6,
+        Some("fail") => 4,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(said.status, Some(status), "{}", said.err);
+    let one = igbctl(&["doctor", "ffff:ff:1f.7"]);
+    assert!(one.out.contains("there is no PCI function ffff:ff:1f.7"), "{}", one.out);
+    assert_eq!(one.status, Some(4));
+}
+
+#[test]
 fn no_qemu() {
     for arguments in [&["info", "qemu:"][..], &["demo", "--qemu"]] {
         let said = finish(command(arguments).env("IGB_QEMU", "/nonexistent"));

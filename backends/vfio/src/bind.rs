@@ -3,7 +3,7 @@
 //! Who had it is remembered in `/run/igb-vfio`, so that another process, or the next one after a crash, can give it back.
 
 use crate::address::Address;
-use crate::error::{Error, Name, Reason, While};
+use crate::error::{Errno, Error, Name, Reason, While};
 use crate::host::Host;
 use std::fs;
 use std::path::PathBuf;
@@ -22,27 +22,39 @@ pub struct Change {
 }
 
 impl Host {
+    /// Whether [`bind`](Self::bind) would begin: what can be told without changing anything.
+    ///
+    /// # Errors
+    /// [`Error::NoDevice`], [`Error::NoModule`], [`Error::InUse`].
+    pub fn check_bind(&self, address: Address, force: bool) -> Result<(), Error> {
+        if !self.has(address) {
+            return Err(Error::NoDevice(address));
+        }
+        if self.driver(address) == Some(Name::new(VFIO)) {
+            return Ok(());
+        }
+        if !self.driver_folder(VFIO).exists() {
+            return Err(Error::NoModule);
+        }
+        match self.use_of(address) {
+            Some((interface, reason)) if !force => Err(Error::InUse { address, interface, reason }),
+            _ => Ok(()),
+        }
+    }
+
     /// Gives a function to vfio-pci. The driver that has it is remembered. One that vfio-pci has already stays there.
     ///
     /// An interface that the host uses is left alone unless `force` is set.
     ///
     /// # Errors
     /// [`Error::NoDevice`], [`Error::NoModule`], [`Error::InUse`], [`Error::NotRoot`]; [`Error::BindRefused`] if
-    /// vfio-pci does not take it: the earlier driver has it again then.
+    /// vfio-pci does not take it, or [`Error::NoIommu`] if that is why: the earlier driver has it again then.
     pub fn bind(&self, address: Address, force: bool) -> Result<Change, Error> {
-        if !self.has(address) {
-            return Err(Error::NoDevice(address));
-        }
+        self.check_bind(address, force)?;
         let from = self.driver(address);
         let to = Some(Name::new(VFIO));
         if from == to {
             return Ok(Change { from, to });
-        }
-        if !self.driver_folder(VFIO).exists() {
-            return Err(Error::NoModule);
-        }
-        if !force && let Some((interface, reason)) = self.use_of(address) {
-            return Err(Error::InUse { address, interface, reason });
         }
         self.remember(address, from)?;
         match self.hand_over(address, VFIO) {
@@ -50,7 +62,10 @@ impl Host {
             failed => {
                 // What can be restored is; the first error is the one to tell.
                 let _ = self.give_back(address);
-                failed.and(Err(Error::BindRefused { address, driver: Name::new(VFIO) }))
+                failed.and(Err(match self.group(address) {
+                    Some(_) => Error::BindRefused { address, driver: Name::new(VFIO) },
+                    None => Error::NoIommu(address),
+                }))
             }
         }
     }
@@ -140,9 +155,16 @@ impl Host {
 
     fn remember(&self, address: Address, driver: Option<Name>) -> Result<(), Error> {
         let path = self.memory(address);
-        fs::create_dir_all(self.path("run/igb-vfio")).during("making /run/igb-vfio")?;
         let driver = driver.as_ref().map_or(NOBODY, Name::as_str);
-        fs::write(path, format!("{driver}\n")).during("remembering the driver in /run/igb-vfio")
+        fs::create_dir_all(self.path("run/igb-vfio"))
+            .and_then(|()| fs::write(path, format!("{driver}\n")))
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::PermissionDenied => Error::NotRoot(Name::new("/run/igb-vfio")),
+                _ => Error::System(
+                    "remembering the driver in /run/igb-vfio",
+                    Errno(error.raw_os_error().unwrap_or(0)),
+                ),
+            })
     }
 
     /// Takes a function from whoever has it and lets the kernel give it to `driver`, or to the one that fits if that is
@@ -281,6 +303,12 @@ mod tests {
         assert_eq!(host.bind(address(NIC), false), Err(refused));
         assert_eq!(host.driver(address(NIC)), Some(Name::new("igb")));
         assert_eq!(host.previous_driver(address(NIC)), None);
+        // vfio-pci takes nothing that is in no group.
+        let fake = Fake::new();
+        fake.driver("vfio-pci").function(NIC, 0x1533, None, Some("igb"));
+        let host = kernel(&fake, Some("igb"), Some("vfio-pci"));
+        assert_eq!(host.bind(address(NIC), false), Err(Error::NoIommu(address(NIC))));
+        assert_eq!(host.driver(address(NIC)), Some(Name::new("igb")));
     }
 
     #[test]

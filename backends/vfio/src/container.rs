@@ -128,6 +128,10 @@ struct Shown {
 }
 
 impl Container {
+    /// Bytes of memory that opening the first device of a container tries to have, so that a limit that is too low is told
+    /// then.
+    pub const LEAST: u64 = 2 * HUGE;
+
     /// An empty container.
     ///
     /// # Errors
@@ -272,11 +276,16 @@ impl Inner {
     ) -> Result<OwnedFd, Error> {
         let kind = if without { sys::VFIO_NOIOMMU_IOMMU } else { sys::VFIO_TYPE1v2_IOMMU };
         if !ioctl::has_extension(&self.fd, kind) {
-            return Err(Error::NoIommu(address));
+            return Err(if without { Error::NoIommu(address) } else { Error::NoType1 });
         }
-        ioctl::set_container(group, &self.fd).during("putting the group into the container")?;
+        // What the kernel says of an IOMMU that does not remap interrupts, as soon as a group meets the interface.
+        let attach = |result: rustix::io::Result<()>, what| match result {
+            Err(Code::PERM) if !without => Err(Error::UnsafeInterrupts(address)),
+            other => other.during(what),
+        };
+        attach(ioctl::set_container(group, &self.fd), "putting the group into the container")?;
         if state.iommu.is_none() {
-            ioctl::set_iommu(&self.fd, kind).during("choosing the IOMMU's interface")?;
+            attach(ioctl::set_iommu(&self.fd, kind), "choosing the IOMMU's interface")?;
         }
         let device = ioctl::device(group, address).during("opening the device of its group")?;
         if state.iommu.is_some() {
@@ -289,7 +298,7 @@ impl Inner {
         }
         state.iommu = Some(self.limits()?);
         // Whether memory can be had is better known now, with a reason, than when the first ring is made.
-        match self.slab(state, 2 * HUGE) {
+        match self.slab(state, Container::LEAST) {
             Ok(slab) => self.release(state, slab),
             Err(error) => {
                 state.iommu = None;

@@ -78,15 +78,7 @@ impl Device {
         let handle = Arc::new(Handle(file));
         let info = ioctl::device_info(&*handle).during("asking what the device can do")?;
         let bar = ioctl::region_info(&*handle, sys::VFIO_PCI_BAR0_REGION_INDEX).during("asking for BAR 0")?;
-        let unmappable = Error::NotMappable { address, bytes: bar.size };
-        let wanted = sys::VFIO_REGION_INFO_FLAG_READ
-            | sys::VFIO_REGION_INFO_FLAG_WRITE
-            | sys::VFIO_REGION_INFO_FLAG_MMAP;
-        let whole = bar.size > 0 && bar.size.is_multiple_of(rustix::param::page_size() as u64);
-        let len = u32::try_from(bar.size)
-            .ok()
-            .filter(|_| whole && bar.flags & wanted == wanted)
-            .ok_or(unmappable)?;
+        let len = mappable(bar.size, bar.flags).ok_or(Error::NotMappable { address, bytes: bar.size })?;
         let config = ioctl::region_info(&*handle, sys::VFIO_PCI_CONFIG_REGION_INDEX)
             .during("asking for configuration space")?;
         let config = Config { handle: handle.clone(), start: config.offset, len: config.size };
@@ -158,6 +150,15 @@ impl Device {
     fn routes(&self) -> MutexGuard<'_, Routes> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The length of a BAR that can be mapped: whole pages, to read and to write. One without an address, or smaller than a
+/// page and beside others, VFIO does not let us map.
+fn mappable(size: u64, flags: u32) -> Option<u32> {
+    let wanted =
+        sys::VFIO_REGION_INFO_FLAG_READ | sys::VFIO_REGION_INFO_FLAG_WRITE | sys::VFIO_REGION_INFO_FLAG_MMAP;
+    let whole = size > 0 && size.is_multiple_of(rustix::param::page_size() as u64);
+    u32::try_from(size).ok().filter(|_| whole && flags & wanted == wanted)
 }
 
 /// Resets the device in the gentlest way that there is.
@@ -256,6 +257,22 @@ impl PciConfig for Config {
         if let Some(at) = self.at(offset) {
             // What cannot be written is read back by whoever depends on it.
             let _ = pwrite(&*self.handle, &value.to_le_bytes(), at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_mapped_whole_or_not_at_all() {
+        let (all, page) = (0b111, rustix::param::page_size() as u64);
+        assert_eq!(mappable(128 << 10, all), Some(128 << 10));
+        for (size, flags) in
+            [(0, all), (page / 2, all), (page + 1, all), (1 << 33, all), (page, 0b011), (page, 0b101)]
+        {
+            assert_eq!(mappable(size, flags), None, "{size:#x} {flags:#b}");
         }
     }
 }

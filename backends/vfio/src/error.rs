@@ -16,16 +16,26 @@ pub enum Error {
     /// The kernel's VFIO is not loaded.
     #[error("VFIO is not there: modprobe vfio-pci")]
     NoModule,
+    /// VFIO is there, its part for IOMMUs is not.
+    #[error("VFIO's part for IOMMUs is not loaded: modprobe vfio_iommu_type1")]
+    NoType1,
     /// The function is in no IOMMU group.
     #[error(
-        "{0} is in no IOMMU group: switch the IOMMU on (firmware: VT-d or AMD-Vi; kernel command line: intel_iommu=on \
-         or amd_iommu=on) and boot again"
+        "{0} is in no IOMMU group: switch the IOMMU on (firmware: VT-d or AMD-Vi; kernel command line: intel_iommu=on, or \
+         on AMD no amd_iommu=off) and boot again"
     )]
     NoIommu(Address),
+    /// The IOMMU guards memory, but not interrupts.
+    #[error(
+        "the IOMMU of {0} does not remap interrupts, so the device could forge them, and VFIO refuses: boot without \
+         intremap=off and nointremap, with interrupt remapping (x2APIC) on in the firmware; to go without: \
+         echo 1 > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
+    )]
+    UnsafeInterrupts(Address),
     /// The group has no IOMMU behind it, and that was not asked for.
     #[error(
         "{0} is in a group without an IOMMU: its DMA would reach all of this machine's memory. Switch the IOMMU on \
-         (intel_iommu=on or amd_iommu=on); to go without, say so: Options::without_iommu"
+         (intel_iommu=on, or on AMD no amd_iommu=off); to go without, say so: Options::without_iommu"
     )]
     WithoutIommu(Address),
     /// Another driver, or none, has the function.
@@ -55,7 +65,7 @@ pub enum Error {
         node: Name,
     },
     /// The kernel takes such orders from root only.
-    #[error("no permission to write {0}: that takes root")]
+    #[error("no permission to write {0}: that takes root (sudo)")]
     NotRoot(Name),
     /// Somebody else has the group open.
     #[error("/dev/vfio/{group} is in use{}", By(*.holder))]
@@ -80,11 +90,15 @@ pub enum Error {
         limit: u64,
     },
     /// The IOMMU has no addresses left that the device can use.
-    #[error("the IOMMU has no free range of {0} bytes below the device's address limit")]
+    #[error(
+        "the IOMMU has no free range of {0} bytes below the device's address limit: use fewer queues and shorter rings; \
+         cat /sys/kernel/iommu_groups/*/reserved_regions shows the holes"
+    )]
     NoIova(u64),
     /// The kernel takes no further mapping.
     #[error(
-        "the IOMMU takes no further mapping: raise vfio_iommu_type1's dma_entry_limit, or use fewer, larger pools"
+        "the IOMMU takes no further mapping: use fewer, larger pools, or \
+         echo 1000000 > /sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
     )]
     TooManyMappings,
     /// Memory without an IOMMU has to lie in one piece.
@@ -93,11 +107,12 @@ pub enum Error {
     )]
     NotContiguous(u64),
     /// The machine has no memory left.
-    #[error("no memory for {0} bytes")]
+    #[error("the machine has no {0} bytes of memory left (free -m): use fewer queues and shorter rings")]
     NoMemory(u64),
     /// BAR 0 cannot be mapped.
     #[error(
-        "BAR 0 of {address} cannot be mapped ({bytes:#x} bytes): is it a network controller, and is memory decoding possible?"
+        "BAR 0 of {address} cannot be mapped ({bytes:#x} bytes): lspci -vs {address} shows it; one without an address gets \
+         one if the kernel boots with pci=realloc"
     )]
     NotMappable {
         /// The function.
@@ -116,7 +131,7 @@ pub enum Error {
         reason: Reason,
     },
     /// The kernel did not give the function to the driver.
-    #[error("{driver} did not take {address}: dmesg says why")]
+    #[error("{driver} did not take {address}: dmesg | grep {address} says why")]
     BindRefused {
         /// The function.
         address: Address,
@@ -331,6 +346,27 @@ mod tests {
         assert_eq!(said, "/dev/vfio/7 is in use by process 12 (igbctl): end it first");
         let said = Error::Memlock { need: 1 << 20, limit: 65536 }.to_string();
         assert!(said.contains("ulimit -l unlimited"), "{said}");
+        for (error, command) in [
+            (Error::NoDevice(address), "ls /sys/bus/pci/devices"),
+            (Error::NoModule, "modprobe vfio-pci"),
+            (Error::NoType1, "modprobe vfio_iommu_type1"),
+            (Error::NoIommu(address), "intel_iommu=on"),
+            (Error::UnsafeInterrupts(address), "without intremap=off"),
+            (Error::WithoutIommu(address), "intel_iommu=on"),
+            (Error::NotBound { address, driver: igb }, "driver_override"),
+            (Error::NotViable { group: 7, others }, "driver/unbind"),
+            (Error::NoPermission { node: Name::new("/dev/vfio/7") }, "OWNER="),
+            (Error::NotRoot(Name::new("unbind")), "sudo"),
+            (Error::Busy { group: 7, holder: None }, "fuser -v"),
+            (Error::NoIova(4096), "fewer queues"),
+            (Error::TooManyMappings, "dma_entry_limit"),
+            (Error::NotContiguous(4096), "nr_hugepages"),
+            (Error::NoMemory(4096), "free -m"),
+            (Error::NotMappable { address, bytes: 0 }, "pci=realloc"),
+            (Error::BindRefused { address, driver: Name::new("vfio-pci") }, "dmesg | grep 0000:01:00.0"),
+        ] {
+            assert!(error.to_string().contains(command), "{error}");
+        }
         assert_eq!(
             Error::System("opening", Errno(2)).to_string(),
             "opening: No such file or directory (os error 2)"

@@ -44,8 +44,13 @@ impl Host {
         }
     }
 
+    /// The folder that holds the machine's files.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Whether this is the machine that we run on.
-    pub(crate) fn is_real(&self) -> bool {
+    pub fn is_real(&self) -> bool {
         self.root == Path::new("/")
     }
 
@@ -104,14 +109,19 @@ impl Host {
         names(&folder).iter().filter_map(|name| name.parse().ok()).collect()
     }
 
-    /// The functions of a group that keep it from being handed out.
-    pub fn blockers(&self, group: u32) -> Others {
+    /// The functions of a group that keep it from being handed out, each with the driver that has it.
+    pub fn in_the_way(&self, group: u32) -> Vec<(Address, Name)> {
         let blocks = |address: Address| {
             let driver = self.driver(address)?;
             (!HARMLESS.contains(&driver.as_str()) && !driver.as_str().starts_with("vfio"))
                 .then_some((address, driver))
         };
         self.members(group).into_iter().filter_map(blocks).collect()
+    }
+
+    /// The same, as [`Error::NotViable`] has it.
+    pub fn blockers(&self, group: u32) -> Others {
+        self.in_the_way(group).into_iter().collect()
     }
 
     /// The network interfaces of a function, as this network namespace sees them.

@@ -1,20 +1,21 @@
 //! `fwd`: two devices become a wire.
 
-use super::run::{NAP, Run, Sink, Source};
+use super::run::{DRAIN, NAP, Run, Sink, Source};
 use crate::args::Fwd;
 use crate::failure::Failure;
 use crate::forward::forward;
-use crate::machine::{self, Job};
+use crate::machine::{self, Job, Opening};
 use crate::nic::{BUDGET, Nic};
 use crate::output::Report;
 use crate::stop::Stop;
 use igb::{MacAddress, Platform, Wait};
+use std::time::Instant;
 
 /// `fwd`.
 pub(crate) fn fwd(options: Fwd) -> Result<Report, Failure> {
     let names = options.names();
-    let (queues, ring) = (options.rings.queues, options.rings.ring);
-    machine::run(&names.iter().collect::<Vec<_>>(), queues, ring, FwdJob(options))
+    let opening = Opening::new(&options.rings, options.take);
+    machine::run(&names.iter().collect::<Vec<_>>(), opening, FwdJob(options))
 }
 
 impl Fwd {
@@ -36,7 +37,8 @@ impl Job for FwdJob {
         let source = options.source.as_ref().and_then(|_| nics.next());
         let source = source.map(|nic| Source::new(nic, &options.frames, MacAddress([0xff; 6])));
         let sink = options.sink.as_ref().and_then(|_| nics.next()).map(Sink);
-        let mut bench = Bridge { a, b, source, sink, one_way: options.one_way };
+        let ring = options.rings.ring * u32::from(options.rings.queues);
+        let mut bench = Bridge { a, b, source, sink, one_way: options.one_way, ring };
 
         let result = bench.run(&mut run);
         let mut summaries = vec![bench.a.summary(), bench.b.summary()];
@@ -54,6 +56,8 @@ struct Bridge<P: Platform> {
     source: Option<Source<P>>,
     sink: Option<Sink<P>>,
     one_way: bool,
+    /// Descriptors that a device may have filled.
+    ring: u32,
 }
 
 impl<P: Platform<Irq: Wait>> Bridge<P> {
@@ -74,14 +78,25 @@ impl<P: Platform<Irq: Wait>> Bridge<P> {
             let watched: Vec<_> = [&self.a, &self.b].into_iter().chain(helpers).collect();
             run.tick(&watched, || self.b.totals())?;
         }
-        // What was forwarded last has not left yet.
-        for _ in 0..20 {
-            self.a.pending()?;
-            self.b.pending()?;
-            if !self.sink.as_mut().map_or(Ok(false), Sink::step)? && self.b.pending()? == 0 {
-                break;
+        self.drain(run.left(frames, self.ring))
+    }
+
+    /// Forwards what is in the rings, `left` frames at most, and waits until everything has left.
+    fn drain(&mut self, mut left: u32) -> Result<(), Failure> {
+        let (started, mut quiet) = (Instant::now(), 0);
+        while started.elapsed() < DRAIN && quiet < 20 {
+            let forwarded = if left > 0 { self.step(left.min(BUDGET))? } else { 0 };
+            left = left.saturating_sub(forwarded);
+            let mut pending = self.a.pending()? + self.b.pending()?;
+            if let Some(source) = &mut self.source {
+                pending += source.nic.pending()?;
             }
-            std::thread::sleep(NAP);
+            let taken = self.sink.as_mut().map_or(Ok(false), Sink::step)?;
+            let moved = forwarded > 0 || pending > 0 || taken;
+            quiet = if moved { 0 } else { quiet + 1 };
+            if !moved {
+                std::thread::sleep(NAP);
+            }
         }
         Ok(())
     }

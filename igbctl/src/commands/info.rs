@@ -3,7 +3,7 @@
 use super::run::seconds;
 use crate::args::Info;
 use crate::failure::Failure;
-use crate::machine::{self, Job};
+use crate::machine::{self, Job, Opening};
 use crate::nic::{Probed, wait_links};
 use crate::output::Report;
 use crate::rates::Rates;
@@ -16,7 +16,11 @@ use std::time::Duration;
 /// `info`.
 pub(crate) fn info(options: Info) -> Result<Report, Failure> {
     let wait = seconds(options.wait)?;
-    machine::run(&[&options.device], 1, 64, InfoJob { name: options.device.to_string(), wait })
+    machine::run(
+        &[&options.device],
+        Opening::small(options.take),
+        InfoJob { name: options.device.to_string(), wait },
+    )
 }
 
 struct InfoJob {

@@ -3,10 +3,11 @@
 use crate::output::Report;
 use crate::table::Table;
 use igb::Chip;
+use igb_vfio::{Address, Function, Host, Name};
 use serde_json::{Value, json};
 
 /// `list`.
-pub(crate) fn list() -> Report {
+pub(crate) fn list(host: &Host) -> Report {
     let mut table = Table::new(["device", "chip", "state"]);
     let mut devices = Vec::new();
     let mut add = |name: String, chip: &str, available: bool, state: String| {
@@ -28,13 +29,108 @@ pub(crate) fn list() -> Report {
         }
         Err(reason) => add("qemu:0".into(), "82576", false, reason.to_string()),
     }
-    // A machine without sysfs has no functions to show.
-    for function in igb_vfio::list().unwrap_or_default() {
-        let driver = function.driver.as_ref().map_or("no driver".into(), |driver| format!("driver {driver}"));
-        let ready = function.driver.as_ref().is_some_and(|driver| driver.to_string() == "vfio-pci");
-        let group = function.group.map_or("no IOMMU group".into(), |group| format!("IOMMU group {group}"));
-        let state = format!("{}, {driver}, {group}", function.device.name);
-        add(format!("vfio:{}", function.address), function.device.chip.name(), ready, state);
+    let (functions, mut list) = functions(host);
+    devices.append(&mut list);
+    Report::new(format!("{}\n{functions}", table.render(0)), json!({ "devices": Value::Array(devices) }))
+}
+
+/// The machine's own functions, in both forms.
+fn functions(host: &Host) -> (String, Vec<Value>) {
+    let functions = match host.list() {
+        Ok(functions) => functions,
+        Err(error) => return (format!("no PCI functions: {error}\n"), Vec::new()),
+    };
+    if functions.is_empty() {
+        return ("no PCI function of the family on this machine\n".into(), Vec::new());
     }
-    Report::new(table.render(0), json!({ "devices": Value::Array(devices) }))
+    let mut table = Table::new([
+        "function",
+        "name",
+        "driver",
+        "IOMMU group",
+        "shared with",
+        "NUMA node",
+        "interface",
+        "link",
+    ]);
+    let mut list = Vec::new();
+    for function in &functions {
+        table.row(row(function));
+        list.push(entry(host, function));
+    }
+    (table.render(0), list)
+}
+
+fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or("-".into(), |value| value.to_string())
+}
+
+fn row(function: &Function) -> [String; 8] {
+    let others: Vec<_> = function
+        .shared_with
+        .iter()
+        .map(|(address, driver)| {
+            format!("{address} ({})", driver.map_or("no driver".into(), |name| name.to_string()))
+        })
+        .collect();
+    [
+        format!("vfio:{}", function.address),
+        function.device.name.to_owned(),
+        or_dash(function.driver),
+        or_dash(function.group),
+        if others.is_empty() { "-".into() } else { others.join(", ") },
+        or_dash(function.numa_node),
+        or_dash(function.interface),
+        or_dash(function.link),
+    ]
+}
+
+fn entry(host: &Host, function: &Function) -> Value {
+    let text = |name: &Option<Name>| name.map(|name| name.to_string());
+    let shared = |(address, driver): &(Address, Option<Name>)| json!({ "address": address.to_string(), "driver": text(driver) });
+    json!({
+        "device": format!("vfio:{}", function.address),
+        "chip": function.device.chip.name(),
+        // What `check` says is what opening it would say, permission aside.
+        "available": host.check(function.address).is_ok(),
+        "state": host.check(function.address).err().map_or("ready".into(), |error| crate::mend::told(&error, host)),
+        "name": function.device.name,
+        "driver": text(&function.driver),
+        "previous_driver": text(&host.previous_driver(function.address)),
+        "iommu_group": function.group,
+        "shared_with": function.shared_with.iter().map(shared).collect::<Vec<_>>(),
+        "numa_node": function.numa_node,
+        "interface": text(&function.interface),
+        "link": function.link.map(|link| json!({ "up": link.up, "mbps": link.mbps })),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::tree::{NIC, PEER, Tree};
+
+    #[test]
+    fn every_function_with_its_driver_group_node_and_link() {
+        let tree = Tree::ready();
+        tree.function(NIC, 0x10c9, Some(4), Some("igb")).interface(NIC, "eth0").carrier(NIC, "eth0", 1000);
+        tree.function(PEER, 0x1533, Some(5), Some("vfio-pci")).file("run/igb-vfio/0000:02:00.0", "igb\n");
+        tree.function("0000:03:00.0", 0x1521, Some(6), None).function(
+            "0000:03:00.1",
+            0x1521,
+            Some(6),
+            Some("igb"),
+        );
+        tree.file("sys/bus/pci/devices/0000:03:00.0/numa_node", "1\n");
+        let (text, json) = functions(tree.host());
+        insta::assert_snapshot!("list_functions", text);
+        insta::assert_json_snapshot!("list_functions_json", json);
+    }
+
+    #[test]
+    fn a_machine_without_any() {
+        insta::assert_snapshot!(functions(Tree::ready().host()).0, @"no PCI function of the family on this machine");
+        let bare = Host::at("/nonexistent");
+        insta::assert_snapshot!(functions(&bare).0, @"no PCI functions: listing /sys/bus/pci/devices (is sysfs mounted?): No such file or directory (os error 2)");
+    }
 }

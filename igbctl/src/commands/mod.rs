@@ -1,6 +1,8 @@
 //! The commands, one a file.
 
+mod bind;
 mod demo;
+mod doctor;
 mod fwd;
 mod info;
 mod list;
@@ -13,11 +15,15 @@ mod txgen;
 use crate::args::Command;
 use crate::failure::Failure;
 use crate::output::Report;
+use igb_vfio::Host;
 
 /// Does what the command line says. `json`: standard output is for the answer.
 pub(crate) fn run(command: Command, json: bool) -> Result<Report, Failure> {
     match command {
-        Command::List => Ok(list::list()),
+        Command::List => Ok(list::list(&Host::new())),
+        Command::Bind(options) => bind::bind(&Host::new(), &options),
+        Command::Unbind(options) => bind::unbind(&Host::new(), &options),
+        Command::Doctor(options) => doctor::doctor(&options),
         Command::Info(options) => info::info(options),
         Command::Regs(options) => regs::regs(options),
         Command::Stats(options) => receive::stats(options),

@@ -4,7 +4,7 @@ use super::run::{NAP, Run, Source, named};
 use crate::args::{Dump, Receive, Stats};
 use crate::capture::Writer;
 use crate::failure::Failure;
-use crate::machine::{self, Job};
+use crate::machine::{self, Job, Opening};
 use crate::nic::{BUDGET, Nic};
 use crate::output::Report;
 use crate::stop::Stop;
@@ -48,8 +48,8 @@ pub(crate) fn dump(options: Dump, json: bool) -> Result<Report, Failure> {
 
 fn receive(options: Receive, purpose: Purpose) -> Result<Report, Failure> {
     let names: Vec<_> = named(&[&options.device], &[&options.source]).into_iter().cloned().collect();
-    let (queues, ring) = (options.rings.queues, options.rings.ring);
-    machine::run(&names.iter().collect::<Vec<_>>(), queues, ring, ReceiveJob { options, purpose })
+    let opening = Opening::new(&options.rings, options.take);
+    machine::run(&names.iter().collect::<Vec<_>>(), opening, ReceiveJob { options, purpose })
 }
 
 struct ReceiveJob {
@@ -85,6 +85,17 @@ impl Job for ReceiveJob {
                 break Err(failure);
             }
         };
+        // What the device has delivered by then is counted, and written, too.
+        let mut left = run.left(frames, options.rings.ring * u32::from(options.rings.queues));
+        let result = result.and_then(|()| {
+            while left > 0 {
+                match turn(&mut nic, None, BUDGET.min(left), file.as_mut())? {
+                    0 => break,
+                    moved => left = left.saturating_sub(moved),
+                }
+            }
+            Ok(())
+        });
         // A device that failed still has a table.
         let mut summaries = vec![nic.summary()];
         summaries.extend(source.iter().map(|source| source.nic.summary()));

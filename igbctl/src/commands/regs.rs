@@ -2,7 +2,7 @@
 
 use crate::args::{Regs, RegsCommand, parse_number};
 use crate::failure::Failure;
-use crate::machine::{self, Job};
+use crate::machine::{self, Job, Opening};
 use crate::nic::Probed;
 use crate::output::Report;
 use crate::stop::Stop;
@@ -29,7 +29,7 @@ pub(crate) fn regs(options: Regs) -> Result<Report, Failure> {
             )));
         }
     }
-    machine::run(&[&device], 1, 64, RegsJob { name: device.to_string(), options })
+    machine::run(&[&device], Opening::small(options.take), RegsJob { name: device.to_string(), options })
 }
 
 fn is_named(register: &RegisterInfo, name: &str) -> bool {
@@ -247,7 +247,14 @@ mod tests {
                 panic!("a dump wrote to {offset:#x}");
             }
         }
-        let options = Regs { look_up: None, device: None, names: Vec::new(), open: false, fields: true };
+        let options = Regs {
+            look_up: None,
+            device: None,
+            take: Default::default(),
+            names: Vec::new(),
+            open: false,
+            fields: true,
+        };
         for chip in Chip::ALL {
             let report = dump("test", &options, *chip, &Careful(*chip));
             assert!(report.json["registers"].as_array().unwrap().len() > 300, "{chip}");

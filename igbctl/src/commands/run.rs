@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub(crate) const NAP: Duration = Duration::from_millis(1);
 
 /// How long frames on their way may take to arrive once the last was sent.
-const DRAIN: Duration = Duration::from_millis(500);
+pub(crate) const DRAIN: Duration = Duration::from_millis(500);
 
 /// When a command ends, and what it does once a second.
 pub(crate) struct Run {
@@ -57,6 +57,9 @@ impl Run {
             .zip(devices)
             .map(|(name, device)| Nic::open(name.to_string(), device, rings.queues, rings.ring))
             .collect::<Result<Vec<_>, _>>()?;
+        for shortage in nics.iter().filter_map(Nic::shortage) {
+            self.rates.remark(&shortage);
+        }
         let mut waiting: Vec<_> = nics.iter_mut().collect();
         crate::nic::wait_links(&mut waiting, &self.stop, self.limit, &mut self.rates)?;
         self.started = Instant::now();
@@ -68,6 +71,13 @@ impl Run {
         let left = self.count.map_or(u64::MAX, |count| count.saturating_sub(frames));
         let over = self.stop.is_set() || self.limit.is_some_and(|limit| self.started.elapsed() >= limit);
         if over || left == 0 { None } else { Some(most.min(u32::try_from(left).unwrap_or(u32::MAX))) }
+    }
+
+    /// Frames that are still wanted once the command was told to end: what is in rings of `ring` descriptors by then, and
+    /// not more than were asked for.
+    pub(crate) fn left(&self, frames: u64, ring: u32) -> u32 {
+        let left = self.count.map_or(u64::MAX, |count| count.saturating_sub(frames));
+        ring.min(u32::try_from(left).unwrap_or(u32::MAX))
     }
 
     /// Shows rates and looks after the devices, once a second.

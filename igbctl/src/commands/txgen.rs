@@ -3,7 +3,7 @@
 use super::run::{NAP, Run, Sink, Source, named};
 use crate::args::Txgen;
 use crate::failure::Failure;
-use crate::machine::{self, Job};
+use crate::machine::{self, Job, Opening};
 use crate::output::Report;
 use crate::stop::Stop;
 use igb::{Platform, Wait};
@@ -11,8 +11,8 @@ use igb::{Platform, Wait};
 /// `txgen`.
 pub(crate) fn txgen(options: Txgen) -> Result<Report, Failure> {
     let names: Vec<_> = named(&[&options.device], &[&options.sink]).into_iter().cloned().collect();
-    let (queues, ring) = (options.rings.queues, options.rings.ring);
-    machine::run(&names.iter().collect::<Vec<_>>(), queues, ring, TxgenJob(options))
+    let opening = Opening::new(&options.rings, options.take);
+    machine::run(&names.iter().collect::<Vec<_>>(), opening, TxgenJob(options))
 }
 
 struct TxgenJob(Txgen);

@@ -26,6 +26,13 @@ pub(crate) fn archive(image: &Image, job: &Job, binaries: &BTreeMap<String, Path
         archive.file(if name == "init" { "init" } else { "job/lib.sh" }, mode, &text)?;
     }
     archive.file("job/job.sh", 0o644, job.script.as_bytes())?;
+    if let Some((file, heading)) = &job.block {
+        let text =
+            fs::read_to_string(crate::metadata::root().join(file)).during(|| format!("reading {file}"))?;
+        let block = super::job::block(&text, heading)
+            .ok_or_else(|| Error::Failed(format!("{file} has no sh block under `{heading}`")))?;
+        archive.file("job/block.sh", 0o644, block.as_bytes())?;
+    }
     for (_, binary) in &job.binaries {
         let path = binaries.get(binary).ok_or_else(|| Error::Failed(format!("{binary} was not built")))?;
         let bytes = fs::read(path).during(|| format!("reading {}", path.display()))?;

@@ -8,6 +8,8 @@
 //! #: timeout 120       seconds of this machine's time, boot included
 //! #: kernel pci=nomsi  more words for the kernel's command line
 //! #: binary PACKAGE NAME   a program of the workspace, found on the guest's PATH
+//! #: block FILE HEADING  the first sh block of that file of the project under that heading, as /job/block.sh
+//! #: together        the devices' root ports are functions of one device without ACS: one IOMMU group for all
 //! #: expect TEXT       a complaint of the kernel that has to come, and is none then
 //! #: order 2           where it stands among the jobs; smaller ones run first
 //! ```
@@ -30,6 +32,9 @@ pub(crate) struct Job {
     /// Package and program.
     pub(crate) binaries: Vec<(String, String)>,
     pub(crate) expected: Vec<String>,
+    /// File and heading.
+    pub(crate) block: Option<(String, String)>,
+    pub(crate) together: bool,
     pub(crate) order: u32,
 }
 
@@ -53,6 +58,8 @@ impl Job {
             kernel: Vec::new(),
             binaries: Vec::new(),
             expected: Vec::new(),
+            block: None,
+            together: false,
             order: 100,
         };
         for (index, line) in script.lines().enumerate() {
@@ -85,6 +92,11 @@ impl Job {
             "order" => self.order = number(0, 1000)?,
             "kernel" => self.kernel.push(value.into()),
             "expect" if !value.is_empty() => self.expected.push(value.into()),
+            "together" if value.is_empty() => self.together = true,
+            "block" => match value.split_once(' ') {
+                Some((file, heading)) => self.block = Some((file.into(), heading.trim().into())),
+                None => return Err("`block` takes a file and a heading".into()),
+            },
             "binary" => match value.split_once(' ') {
                 Some((package, binary)) => self.binaries.push((package.into(), binary.trim().into())),
                 None => return Err("`binary` takes a package and a program".into()),
@@ -95,9 +107,28 @@ impl Job {
     }
 }
 
+/// The first `sh` block under a heading of a Markdown text.
+pub(crate) fn block<'a>(text: &'a str, heading: &str) -> Option<&'a str> {
+    let under =
+        text.split("\n#").find(|part| part.trim_start_matches('#').trim_start().starts_with(heading))?;
+    let (_, block) = under.split_once("```sh\n")?;
+    block.split_once("```").map(|(block, _)| block)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_are_found_by_their_heading() {
+        let text =
+            "# A\n```sh\nfirst\n```\n## On hardware\ntext\n```sh\nsecond # here\n```\n```sh\nthird\n```\n";
+        assert_eq!(block(text, "On hardware"), Some("second # here\n"));
+        assert_eq!(block(text, "Nowhere"), None);
+        let job =
+            Job::parse("j".into(), "# a\n#: block README.md On hardware\n#: together\n".into()).unwrap();
+        assert_eq!((job.block, job.together), (Some(("README.md".into(), "On hardware".into())), true));
+    }
 
     #[test]
     fn comments_say_what_a_job_needs() {

@@ -208,7 +208,12 @@ fn arguments(image: &Image, job: &Job, initrd: &Path, status: &Path) -> Vec<Stri
     for nic in 0..job.nics {
         let (wire, number) = (nic / 2, nic + 1);
         add(&["-netdev", &format!("hubport,id=n{nic},hubid={wire}")]);
-        add(&["-device", &format!("pcie-root-port,id=rp{nic},chassis={number},slot={number}")]);
+        // Functions of one device that do not isolate each other are one group, with all that is behind them.
+        let place = match job.together {
+            true => format!(",addr=10.{nic:x},multifunction=on,disable-acs=on"),
+            false => String::new(),
+        };
+        add(&["-device", &format!("pcie-root-port,id=rp{nic},chassis={number},slot={number}{place}")]);
         add(&[
             "-device",
             &format!("igb,id=nic{nic},bus=rp{nic},netdev=n{nic},mac=52:54:00:00:00:{number:02x},romfile="),
