@@ -13,6 +13,7 @@ mod consumer;
 #[allow(unreachable_pub, dead_code, reason = "public there, private here")]
 #[path = "../../backends/qtest/src/find.rs"]
 mod find;
+mod fuzz;
 mod guest;
 mod image;
 mod metadata;
@@ -68,6 +69,8 @@ enum Command {
     Bench(bench::Options),
     /// Looks at the assembly of register accesses and polls
     Asm,
+    /// Fuzzes what strangers write: frames, files, descriptors, registers
+    Fuzz(fuzz::Options),
     /// Packs the crates and builds a consumer outside the workspace from them
     Consumer,
     /// Builds every no_std crate for bare metal: x86_64-unknown-none and aarch64-unknown-none
@@ -115,6 +118,7 @@ fn main() -> ExitCode {
         Command::Compare(options) => compare::run(&mut run::Console::new(), &options),
         Command::Bench(options) => bench::run(&mut run::Console::new(), &options),
         Command::Asm => asm::run(&mut run::Console::new()),
+        Command::Fuzz(options) => fuzz::run(&mut run::Console::new(), &options),
         Command::Consumer => consumer::run(&mut run::Console::new()),
         Command::Sysroot => sysroot::build_all(&mut run::Console::new()),
     };

@@ -3,7 +3,7 @@
 //! A step installs what it needs. The runner's own closing lines are printed as they are.
 
 use crate::run::{self, Console};
-use crate::{Error, Result, asm, bench, codegen, compare, consumer, image, qemu, sysroot};
+use crate::{Error, Result, asm, bench, codegen, compare, consumer, fuzz, image, qemu, sysroot};
 use clap::Args;
 use std::process::Command;
 use std::time::Instant;
@@ -60,6 +60,11 @@ const STEPS: &[Step] = &[
         run: compare::step,
     },
     Step { name: "bench", about: "the hot path costs what docs/benchmarks.md says", run: bench::check },
+    Step {
+        name: "fuzz",
+        about: "a million hostile inputs for each fuzz target break nothing",
+        run: fuzz::step,
+    },
     Step { name: "docs", about: "the documentation builds without a broken link", run: docs },
 ];
 
