@@ -1,6 +1,8 @@
 //! The whole driver on a device that answers every read as it likes, writes into the rings, and leaves the bus in the
 //! end: probing, opening, traffic, watchdog, reset and closing end, and give back all memory that the device cannot
 //! reach any more.
+//!
+//! Where the input lets it, the device answers so that the driver gets on: or else no input would get past the waits.
 
 #![no_main]
 
@@ -35,6 +37,7 @@ struct State {
     honest: u32,
     words: Vec<u32>,
     command: u32,
+    chip: u8,
     id: u16,
     now: Duration,
 }
@@ -87,6 +90,39 @@ impl Device {
     }
 }
 
+/// What a register holds after it was written, if the device is as it should be: what clears or sets itself.
+fn settle(offset: u32, value: u32, chip: u8) -> u32 {
+    match offset {
+        0x0 => value & !(1 << 26), // CTRL.RST
+        0x14 => value | 1 << 1,    // EERD.DONE
+        0x20 => mdic(value, chip), // MDIC.READY and data
+        0x5b50 => value & !1,      // SWSM.SMBI
+        0xc8 | 0x1500 => 0,        // ICR
+        _ => value,
+    }
+}
+
+/// The PHY's answers to a read: its identification, autonegotiation complete at 1,000 Mb/s.
+fn mdic(value: u32, chip: u8) -> u32 {
+    let id: u32 = match chip {
+        0 | 1 => 0x02a8_0391,
+        2 => 0x0154_03a0,
+        3 => 0x0154_03b0,
+        4 => 0x0141_0ea0,
+        _ => 0x0141_0c00,
+    };
+    let data = match value >> 16 & 0x1f {
+        1 => 0x796d,
+        2 => id >> 16,
+        3 => id & 0xffff,
+        5 => 0x45e1,
+        10 => 0x3800,
+        17 => 0xac00,
+        _ => 0x0140,
+    };
+    1 << 28 | value & 0x0fff_0000 | data
+}
+
 impl Bus for Device {
     fn read32(&self, offset: u32) -> u32 {
         let mut state = self.state();
@@ -94,9 +130,12 @@ impl Bus for Device {
         state.answer(stored)
     }
     fn write32(&self, offset: u32, value: u32) {
-        if let Some(word) = self.state().words.get_mut(offset as usize / 4) {
-            *word = value;
+        let mut state = self.state();
+        let chip = state.chip;
+        if let Some(word) = state.words.get_mut(offset as usize / 4) {
+            *word = settle(offset, value, chip);
         }
+        drop(state);
         match offset {
             0xc018 => self.scribble(RDBAL0),
             0xe018 => self.scribble(TDBAL0),
@@ -222,13 +261,20 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     // One device of each chip.
     const IDS: [u16; 7] = [0x10a7, 0x10c9, 0x150e, 0x1521, 0x1f41, 0x1533, 0x1539];
     let Some((chip, input)) = input.split_first() else { return };
+    let chip = *chip % IDS.len() as u8;
+    let mut words = vec![0; BAR / 4];
+    words[0x10 / 4] = 1 << 9 | 1 << 8; // EECD: read, present
+    words[0x8 / 4] = 0x83; // STATUS: full duplex, link up, 1,000 Mb/s
+    words[0x1010 / 4] = 0xf << 18; // EEMNGCTL, where it is and where it was: configured
+    words[0x12030 / 4] = 0xf << 18;
     let state = State {
         input: input.to_vec(),
         at: 0,
         honest: 0,
-        words: vec![0; BAR / 4],
+        words,
         command: 0,
-        id: IDS[usize::from(*chip) % IDS.len()],
+        chip,
+        id: IDS[usize::from(chip)],
         now: Duration::ZERO,
     };
     let dma = MEMORY.with(Arena::clone);

@@ -60,8 +60,7 @@ pub(crate) fn run(console: &mut Console, options: &Options) -> Result<()> {
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                loop {
-                    let Some(name) = left.lock().ok().and_then(|mut names| names.next()) else { break };
+                while let Some(name) = left.lock().ok().and_then(|mut names| names.next()) {
                     let program = built.join(TARGET).join("release").join(name);
                     match one(&home, &program, name, options) {
                         Ok(line) => println!("{line}"),
