@@ -38,11 +38,13 @@ pub(crate) struct Timeline {
     now: u64,
     timers: BinaryHeap<Reverse<(u64, u64, Due)>>,
     made: u64,
+    /// A timer was set that falls due before all others: who sleeps until the next one has to look again.
+    pub(crate) sooner: bool,
 }
 
 impl Timeline {
     pub(crate) fn new(time: Time) -> Self {
-        Self { time, begun: Instant::now(), now: 0, timers: BinaryHeap::new(), made: 0 }
+        Self { time, begun: Instant::now(), now: 0, timers: BinaryHeap::new(), made: 0, sooner: false }
     }
 
     pub(crate) fn time(&self) -> Time {
@@ -72,6 +74,7 @@ impl Timeline {
     }
 
     pub(crate) fn schedule(&mut self, at: u64, due: Due) {
+        self.sooner |= self.next().is_none_or(|next| at < next);
         self.made += 1; // timers of one moment fire in the order of their making
         self.timers.push(Reverse((at, self.made, due)));
     }

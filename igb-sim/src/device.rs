@@ -111,6 +111,28 @@ impl Device {
         });
     }
 
+    /// MSI-X vectors in its capability.
+    pub fn vectors(&self) -> u16 {
+        self.world.lock().ports[self.index].spec.vectors
+    }
+
+    /// A function-level reset, as a host's command that does not come through configuration space.
+    pub fn function_reset(&self) {
+        self.world.access(self.index, 0, |port| {
+            if port.present {
+                port.function_reset();
+                port.rerouted();
+            }
+        });
+    }
+
+    /// Whether the INTx line is asserted: a level, of which [`on_interrupt`](Self::on_interrupt) tells only the rise.
+    pub fn line(&self) -> bool {
+        self.world.access(self.index, 0, |port| {
+            port.present && port.pci.kind() == InterruptKind::Intx && port.interrupts.line
+        })
+    }
+
     /// The link that the MAC shows.
     pub fn link(&self) -> Option<Link> {
         self.world.access(self.index, 0, |port| port.link())

@@ -195,6 +195,7 @@ impl Port {
                 self.regs.write(offset, value);
                 self.relink = true; // GO_LINKD (bit 5) disconnects
             }
+            FCTTV if self.has_fault(Fault::StuckBit) => self.regs.write(offset, value & !8),
             _ => self.regs.write(offset, value),
         }
         self.settle();

@@ -296,7 +296,7 @@ impl World {
                 self.0.bell.notify_all();
             }
         }
-        if ring {
+        if core::mem::take(&mut state.timeline.sooner) || ring {
             self.0.bell.notify_all();
         }
     }

@@ -351,10 +351,15 @@ fn no_bit_of_a_context_goes_unnoticed() {
                 if tag || launch || true_len {
                     continue;
                 }
-                let (bench, mut ring) = fresh();
                 let mut context = context;
                 context[word] ^= mask;
-                let (got, broken) = try_context(&bench, &mut ring, &frame, context, (command, popts));
+                // A context in another slot leaves slot 0 as it was: only a device that has none notices.
+                let (got, broken) = if word == 3 && (4..7).contains(&(bit % 32)) {
+                    let (bench, mut ring) = fresh();
+                    try_context(&bench, &mut ring, &frame, context, (command, popts))
+                } else {
+                    try_context(&bench, &mut ring, &frame, context, (command, popts))
+                };
                 assert!(
                     got != good || !broken.is_empty(),
                     "{chip} {name} {command:#x} dword {word} {mask:#x}"

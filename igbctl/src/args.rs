@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Dump(Dump),
     /// Forwards a capture file through two NICs and compares; needs neither hardware nor QEMU
     Demo(Demo),
+    /// Serves simulated NICs to QEMU's guests by vfio-user, until Ctrl-C
+    Sim(Sim),
     /// Writes the manual pages into a folder, for packages
     #[command(hide = true)]
     Man(Man),
@@ -309,6 +311,32 @@ pub(crate) struct Man {
 /// A function's address, also as the device's name that `list` shows.
 fn parse_function(text: &str) -> Result<Address, String> {
     text.strip_prefix("vfio:").unwrap_or(text).parse().map_err(|error: igb_vfio::Error| error.to_string())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sim {
+    /// A socket to make, with a NIC behind it; may be given several times: the first two share a wire, then the next two
+    #[arg(long, value_name = "SOCKET", required = true)]
+    pub(crate) serve: Vec<PathBuf>,
+    /// The chip: one for all sockets, or one for each in their order
+    #[arg(long, value_name = "CHIP", default_value = "82576", value_parser = parse_chip)]
+    pub(crate) chip: Vec<Chip>,
+    /// Writes every access to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Makes every NIC ill from the beginning; may be given several times
+    #[arg(long, value_name = "NAME", value_parser = parse_fault)]
+    pub(crate) fault: Vec<igb_sim::Fault>,
+    /// Lets guests make their NICs ill, by a window in configuration space from 0xF00 on
+    #[arg(long)]
+    pub(crate) laboratory: bool,
+}
+
+fn parse_fault(text: &str) -> Result<igb_sim::Fault, String> {
+    igb_sim::Fault::by_name(text).ok_or_else(|| {
+        let names: Vec<_> = igb_sim::Fault::NAMED.iter().map(|(name, _)| *name).collect();
+        format!("there is no fault called {text:?}: there are {}", names.join(", "))
+    })
 }
 
 fn parse_address(text: &str) -> Result<MacAddress, String> {

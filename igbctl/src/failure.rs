@@ -37,6 +37,9 @@ pub(crate) enum Failure {
     /// `doctor` found something missing, or to warn of.
     #[error("{0}")]
     Unfit(String, Fitness),
+    /// Simulated NICs cannot be served.
+    #[error("{}: {error}", path.display())]
+    Serve { path: PathBuf, error: igb_vfio_user::Error },
     /// A capture file that cannot be used.
     #[error("{}: {error}", path.display())]
     Capture { path: PathBuf, error: capture::Error },
@@ -74,7 +77,9 @@ impl Failure {
             Self::Capture { .. } => 5,
             Self::Unfit(_, Fitness::Warned) => 6,
             Self::Stopped(signal) => 128u8.saturating_add(*signal),
-            Self::Driver { .. } | Self::Qemu(_) | Self::File { .. } | Self::Found(_) => 1,
+            Self::Driver { .. } | Self::Qemu(_) | Self::Serve { .. } | Self::File { .. } | Self::Found(_) => {
+                1
+            }
         }
     }
 

@@ -14,7 +14,8 @@ fn the_help_is_this() {
 #[test]
 fn every_command_has_its_help() {
     for command in [
-        "list", "bind", "unbind", "doctor", "info", "regs", "stats", "rxdrop", "txgen", "fwd", "dump", "demo",
+        "list", "bind", "unbind", "doctor", "info", "regs", "stats", "rxdrop", "txgen", "fwd", "dump",
+        "demo", "sim",
     ] {
         let said = igbctl(&[command, "--help"]);
         assert_eq!(said.status, Some(0), "{command}");

@@ -28,16 +28,17 @@ until_true() {
     done
 }
 
-# The igb devices' PCI addresses in the order of their root ports: $A and $B share a wire, then $C and $D.
+# The igb devices' PCI addresses in the order of their root ports: $A and $B share a wire, $C and $D, and so on to $H.
 nics() {
     for _device in /sys/bus/pci/devices/*; do
-        if [ "$(cat "$_device/vendor" "$_device/device" | tr '\n' ' ')" = "0x8086 0x10c9 " ]; then
-            basename "$_device"
-        fi
+        case "$(cat "$_device/vendor" "$_device/device" | tr '\n' ' ')" in
+        "0x8086 0x10a7 " | "0x8086 0x10c9 " | "0x8086 0x150e " | "0x8086 0x1521 " | "0x8086 0x1f41 " | \
+            "0x8086 0x1533 " | "0x8086 0x1539 ") basename "$_device" ;;
+        esac
     done
 }
 set -- $(nics)
-A=${1:-} B=${2:-} C=${3:-} D=${4:-}
+A=${1:-} B=${2:-} C=${3:-} D=${4:-} E=${5:-} F=${6:-} G=${7:-} H=${8:-}
 set --
 
 # nic_driver ADDRESS: the name of the driver that has the device.

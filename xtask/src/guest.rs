@@ -9,6 +9,7 @@ mod image;
 mod initramfs;
 mod job;
 mod machine;
+mod simulated;
 
 use crate::run::{self, Console};
 use crate::{Error, Result, While, metadata, qemu};
@@ -54,11 +55,12 @@ pub(crate) fn run(console: &mut Console, options: &Options) -> Result<()> {
         println!("guest: Linux {}", image.release);
     }
 
+    let host = machine::Host { qemu: &qemu, programs: &binaries };
     let width = jobs.iter().map(|job| job.name.len()).max().unwrap_or(0);
     let (mut failed, mut report) = (Vec::new(), Vec::new());
     for job in &jobs {
         let archive = initramfs::archive(&image, job, &binaries)?;
-        let outcome = machine::run(console, &qemu, &image, job, &archive, &folder, options.keep_log)?;
+        let outcome = machine::run(console, host, &image, job, &archive, &folder, options.keep_log)?;
         console.clear();
         if options.json {
             report.push(entry(job, &outcome));
@@ -168,6 +170,10 @@ fn build(console: &mut Console, folder: &Path, jobs: &[Job]) -> Result<BTreeMap<
     let mut wanted = BTreeMap::new();
     for (package, binary) in jobs.iter().flat_map(|job| &job.binaries) {
         wanted.insert(binary.clone(), package.clone());
+    }
+    if jobs.iter().any(|job| !job.sim.is_empty()) {
+        let (package, binary) = simulated::PROGRAM; // runs here
+        wanted.insert(binary.to_owned(), package.to_owned());
     }
     let mut made = BTreeMap::new();
     if wanted.is_empty() {

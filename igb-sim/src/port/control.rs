@@ -179,8 +179,10 @@ impl Port {
         }
         self.regs.change(STATUS, status, 0x3c3);
         if was != link.is_some() {
-            self.cause(super::interrupt::LSC);
-            self.deliver();
+            if !self.has_fault(Fault::NoLinkInterrupt) {
+                self.cause(super::interrupt::LSC);
+                self.deliver();
+            }
             self.transmit_all();
         }
     }
@@ -241,6 +243,10 @@ impl Port {
             self.counters.resets += 1;
             if self.has_fault(Fault::ResetNeverDone) {
                 self.regs.change(CTRL, value & (RST | DEV_RST), 0);
+                return;
+            }
+            if self.has_fault(Fault::ResetKeepsRegisters) {
+                self.regs.change(CTRL, value & !(RST | DEV_RST), u32::MAX);
                 return;
             }
             self.reset_mac(true);

@@ -1,6 +1,7 @@
 //! Which frames the receiver wants: length, address, VLAN; and flow control frames, which it takes for itself.
 
 use super::{Event, Frame, Port};
+use crate::fault::Fault;
 use crate::offsets::*;
 use crate::packet::Headers;
 
@@ -104,7 +105,8 @@ impl Port {
         // RCTL.MO picks 12 of the address's upper 16 bits (82575 10.1; the driver uses 0: bits 47:36).
         let shift = [4, 3, 2, 0][(rctl >> 12 & 3) as usize];
         let hash = (u32::from(destination[5]) << 8 | u32::from(destination[4])) >> shift & 0xfff;
-        let hit = self.regs.get(MTA + 4 * (hash >> 5)) >> (hash & 31) & 1 != 0;
+        let deaf = self.has_fault(Fault::MulticastDeaf);
+        let hit = !deaf && self.regs.get(MTA + 4 * (hash >> 5)) >> (hash & 31) & 1 != 0;
         (hit || rctl & MPE != 0).then_some(false)
     }
 

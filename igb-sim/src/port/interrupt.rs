@@ -80,7 +80,9 @@ impl Port {
     }
 
     fn auto_masks(&self) -> bool {
-        if self.chip == Chip::I82575 {
+        if self.has_fault(Fault::EiamIgnored) {
+            false
+        } else if self.chip == Chip::I82575 {
             self.regs.has(CTRL_EXT, 1 << 24)
         } else {
             self.regs.has(GPIE, 1 << 30)
@@ -93,7 +95,7 @@ impl Port {
 
     /// The entry of IVAR for a queue, as the chip lays it out (fact base 1.3).
     fn queue_vector(&self, rx: bool, queue: usize) -> Option<u32> {
-        let queue = queue as u32;
+        let (queue, rx) = (queue as u32, rx != self.has_fault(Fault::IvarSwapped));
         let (index, shift) = if self.chip == Chip::I82576 {
             (queue & 7, (queue & 8) << 1)
         } else {
@@ -296,7 +298,8 @@ impl Port {
                 let masked = bits & self.regs.get(EIAM);
                 self.regs.change(EIMS, 0, masked);
             }
-            let cleared = bits & self.regs.get(EIAC);
+            let auto_clear = if self.has_fault(Fault::EiacIgnored) { 0 } else { self.regs.get(EIAC) };
+            let cleared = bits & auto_clear;
             self.regs.change(EICR, 0, cleared);
             self.interrupts.sent &= self.regs.get(EICR) & self.regs.get(EIMS);
             self.message(vector);

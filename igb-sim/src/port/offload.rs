@@ -84,17 +84,19 @@ impl Context {
         if self.mac_len != at {
             return Some("context: MACLEN contradicts the frame");
         }
-        if self.v4 != (ethertype == 0x0800) {
+        // For a transport checksum alone it does not matter, and Linux leaves it out.
+        let v4 = ethertype == 0x0800;
+        if self.v4 && !v4 || !self.v4 && v4 && (wishes.ip_sum || wishes.segment) {
             return Some("context: TUCMD.IPV4 contradicts the frame");
         }
         if self.ip_len != ip_len {
-            return Some(if self.v4 {
+            return Some(if v4 {
                 "context: IPLEN contradicts the IPv4 header"
             } else {
                 "context: IPLEN contradicts the IPv6 headers"
             });
         }
-        if wishes.ip_sum && !self.v4 {
+        if wishes.ip_sum && !v4 {
             return Some("IXSM for IPv6");
         }
         if wishes.transport_sum {
@@ -183,7 +185,8 @@ impl Context {
     /// Whether the checksum field holds the sum of the pseudo-header: with the length, or without it when the device
     /// cuts the frame (82575 5.8.7). With extension headers the last destination may stand elsewhere; not judged.
     fn seeded(&self, frame: &[u8], wishes: Wishes, protocol: u8) -> bool {
-        let addresses = match (self.v4, self.ip_len) {
+        let v4 = frame.get(self.mac_len).is_some_and(|first| first >> 4 == 4);
+        let addresses = match (v4, self.ip_len) {
             (true, _) => self.mac_len + 12..self.mac_len + 20,
             (false, 40) => self.mac_len + 8..self.mac_len + 40,
             _ => return true,
@@ -194,10 +197,10 @@ impl Context {
             return false;
         };
         // By the IP header's own length: padding may follow.
-        let total = if self.v4 { self.mac_len + 2 } else { self.mac_len + 4 };
+        let total = if v4 { self.mac_len + 2 } else { self.mac_len + 4 };
         let total =
             frame.get(total..total + 2).map_or(0, |two| usize::from(u16::from_be_bytes([two[0], two[1]])));
-        let before = if self.v4 { self.ip_len } else { 0 };
+        let before = if v4 { self.ip_len } else { 0 };
         let len = if wishes.segment { 0 } else { total.saturating_sub(before) as u64 };
         let expected = fold(sum(addresses) + u64::from(protocol) + len);
         let field = u16::from_be_bytes([field[0], field[1]]);

@@ -8,6 +8,7 @@ use super::filter::Verdict;
 use super::rss::Hash;
 use super::split;
 use super::{Frame, Port, interrupt};
+use crate::fault::Fault;
 use crate::offsets::*;
 use crate::packet::{self, Headers, Network, Transport};
 use crate::violation::Violation;
@@ -171,9 +172,19 @@ impl Port {
             }
             let info = info | u64::from(cut.info(self.chip));
             let last = rest.is_empty();
-            let status = if last { status } else { DD } | cut.status();
-            let tag = if last { tag.unwrap_or(0) } else { 0 };
-            self.write_back(queue, index, srrctl, info, (status, part.len() as u16, tag));
+            let mut status = if last { status } else { DD } | cut.status();
+            let mut tag = if last { tag.unwrap_or(0) } else { 0 };
+            let mut len = part.len() as u16;
+            if self.has_fault(Fault::LengthWithCrc) && last {
+                len += 4;
+            }
+            if self.has_fault(Fault::NoEndOfPacket) {
+                status &= !EOP;
+            }
+            if self.has_fault(Fault::VlanTagLost) {
+                (status, tag) = (status & !(1 << 3), 0);
+            }
+            self.write_back(queue, index, srrctl, info, (status, len, tag));
             if last {
                 break;
             }
@@ -298,6 +309,7 @@ impl Port {
             }
             _ => return status,
         };
+        let good = good && !self.has_fault(Fault::ChecksumSlander);
         status | 1 << 5 | u32::from(!good) << 29
     }
 

@@ -1,6 +1,7 @@
 //! Which queue a frame goes to: EtherType filters, then the hash and its table.
 
 use super::Port;
+use crate::fault::Fault;
 use crate::offsets::*;
 use crate::packet::{Headers, Network, Transport};
 use igb_regs::Chip;
@@ -31,6 +32,9 @@ pub(crate) fn toeplitz(key: &[u8; 40], input: &[u8]) -> u32 {
 impl Port {
     fn key(&self) -> [u8; 40] {
         let mut key = [0; 40];
+        if self.has_fault(Fault::RssKeyIgnored) {
+            return key;
+        }
         for (register, bytes) in key.as_chunks_mut::<4>().0.iter_mut().enumerate() {
             *bytes = self.regs.get(RSSRK + 4 * register as u32).to_le_bytes();
         }

@@ -1,6 +1,7 @@
 //! The counters: clear on read, stick at all ones, pairs that are read low half first.
 
 use super::{Frame, Port};
+use crate::fault::Fault;
 use crate::offsets::*;
 
 /// Low halves of 64-bit pairs. Reading the high half clears both (fact base 2.3.11).
@@ -33,7 +34,7 @@ impl Port {
     }
 
     pub(super) fn read_statistic(&mut self, offset: u32) -> u32 {
-        if PAIRS.contains(&offset) {
+        if PAIRS.contains(&offset) || self.has_fault(Fault::CountersStay) {
             return self.regs.get(offset);
         }
         if PAIRS.contains(&offset.wrapping_sub(4)) {

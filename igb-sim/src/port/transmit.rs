@@ -5,6 +5,7 @@
 
 use super::offload::{self, Context, Wishes};
 use super::{Event, Frame, Port};
+use crate::fault::Fault;
 use crate::offsets::*;
 use crate::violation::Violation;
 use igb_regs::Chip;
@@ -188,6 +189,23 @@ impl Port {
         self.send(queue, partial, first)
     }
 
+    /// What ill devices do to frames.
+    fn spoil(&self, frames: &mut [Vec<u8>], context: &Context, wishes: Wishes) {
+        let l4 = context.mac_len + context.ip_len + if wishes.tag.is_some() { 4 } else { 0 };
+        if self.has_fault(Fault::TsoSequenceStands) && wishes.segment && context.l4 == 1 {
+            let first = frames.first().and_then(|frame| frame.get(l4 + 4..l4 + 8)).map(<[u8]>::to_vec);
+            for frame in frames.iter_mut() {
+                if let (Some(first), Some(place)) = (&first, frame.get_mut(l4 + 4..l4 + 8)) {
+                    place.copy_from_slice(first);
+                }
+            }
+        }
+        if self.has_fault(Fault::WrongChecksum) && wishes.transport_sum {
+            let at = l4 + if context.l4 == 1 { 16 } else { 6 };
+            frames.iter_mut().filter_map(|frame| frame.get_mut(at + 1)).for_each(|byte| *byte ^= 1);
+        }
+    }
+
     /// A whole frame: checks, offloads, out.
     fn send(&mut self, queue: usize, partial: Partial, (first, index): ([u32; 4], u32)) -> usize {
         let segment = first[2] & TSE != 0;
@@ -233,7 +251,8 @@ impl Port {
         if segment {
             self.count(TSCTC, 1);
         }
-        let frames = offload::apply(partial.bytes, &context, wishes);
+        let mut frames = offload::apply(partial.bytes, &context, wishes);
+        self.spoil(&mut frames, &context, wishes);
         let count = frames.len();
         let loops = self.loops();
         for bytes in frames {

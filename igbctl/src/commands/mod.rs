@@ -10,6 +10,7 @@ mod man;
 mod receive;
 mod regs;
 mod run;
+mod sim;
 mod txgen;
 
 use crate::args::Command;
@@ -32,6 +33,7 @@ pub(crate) fn run(command: Command, json: bool) -> Result<Report, Failure> {
         Command::Fwd(options) => fwd::fwd(options),
         Command::Dump(options) => receive::dump(options, json),
         Command::Demo(options) => demo::demo(options),
+        Command::Sim(options) => sim::sim(&options, json),
         Command::Man(options) => man::man(&options),
     }
 }

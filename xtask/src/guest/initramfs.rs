@@ -20,10 +20,11 @@ pub(crate) fn archive(image: &Image, job: &Job, binaries: &BTreeMap<String, Path
     }
     archive.console();
     let scripts = super::scripts();
-    for (name, mode) in [("init", 0o755), ("lib.sh", 0o644)] {
+    for (name, mode) in [("init", 0o755), ("lib.sh", 0o644), ("judge.sh", 0o644)] {
         let path = scripts.join(name);
         let text = fs::read(&path).during(|| format!("reading {}", path.display()))?;
-        archive.file(if name == "init" { "init" } else { "job/lib.sh" }, mode, &text)?;
+        let place = if name == "init" { name.to_owned() } else { format!("job/{name}") };
+        archive.file(&place, mode, &text)?;
     }
     archive.file("job/job.sh", 0o644, job.script.as_bytes())?;
     if let Some((file, heading)) = &job.block {

@@ -3,6 +3,7 @@
 //! ```text
 //! # One line about what the job proves.
 //! #: nics 4            igb devices, in pairs on a wire; 2 if not said
+//! #: sim i210 i350     simulated chips instead, one for each NIC, served by this machine; they take faults
 //! #: cpus 2            virtual processors; 1 if not said
 //! #: memory 1024       MiB
 //! #: timeout 120       seconds of this machine's time, boot included
@@ -25,6 +26,8 @@ pub(crate) struct Job {
     pub(crate) about: String,
     pub(crate) script: String,
     pub(crate) nics: u32,
+    /// Simulated chips, in place of QEMU's device.
+    pub(crate) sim: Vec<String>,
     pub(crate) cpus: u32,
     pub(crate) memory_mib: u32,
     pub(crate) timeout_secs: u64,
@@ -52,6 +55,7 @@ impl Job {
             about: String::new(),
             script: String::new(),
             nics: 2,
+            sim: Vec::new(),
             cpus: 1,
             memory_mib: 1024,
             timeout_secs: 120,
@@ -86,6 +90,10 @@ impl Job {
         };
         match key {
             "nics" => self.nics = number(1, 8)?,
+            "sim" if !value.is_empty() => {
+                self.sim = value.split_whitespace().map(str::to_owned).collect();
+                self.nics = self.sim.len() as u32;
+            }
             "cpus" => self.cpus = number(1, 8)?,
             "memory" => self.memory_mib = number(256, 8192)?,
             "timeout" => self.timeout_secs = number(10, 600)?.into(),
@@ -132,6 +140,8 @@ mod tests {
 
     #[test]
     fn comments_say_what_a_job_needs() {
+        let sim = Job::parse("j".into(), "# a\n#: sim i210 i350\n".into()).unwrap();
+        assert_eq!((sim.nics, sim.sim), (2, vec!["i210".to_owned(), "i350".to_owned()]));
         let script =
             "# Proves a thing.\n# More words.\n#: nics 4\n#: binary suite vfio-suite\n#: expect DMAR\ntrue\n";
         let job = Job::parse("j".into(), script.into()).unwrap();

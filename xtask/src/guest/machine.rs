@@ -6,15 +6,25 @@
 
 use super::image::Image;
 use super::job::Job;
+use super::simulated::Served;
 use crate::run::Console;
 use crate::{Result, While};
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
+
+/// What of this machine a job needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Host<'a> {
+    pub(crate) qemu: &'a Path,
+    /// The programs that were built, by name.
+    pub(crate) programs: &'a BTreeMap<String, PathBuf>,
+}
 
 /// What came of a job.
 #[derive(Debug)]
@@ -63,7 +73,7 @@ impl Verdict {
 /// Boots a machine for `job` and waits for its end.
 pub(crate) fn run(
     console: &mut Console,
-    qemu: &Path,
+    host: Host<'_>,
     image: &Image,
     job: &Job,
     archive: &[u8],
@@ -74,7 +84,7 @@ pub(crate) fn run(
     sweep(folder);
     let work = folder.join(format!("run-{}", std::process::id()));
     fs::create_dir_all(&work).during(|| format!("making {}", work.display()))?;
-    let outcome = boot(console, qemu, image, job, archive, &work).and_then(|(mut outcome, report)| {
+    let outcome = boot(console, host, image, job, archive, &work).and_then(|(mut outcome, report)| {
         if keep_log || outcome.verdict != Verdict::Passed {
             outcome.log = Some(keep(folder, job, &outcome, &report)?);
         } else {
@@ -113,7 +123,7 @@ fn keep(folder: &Path, job: &Job, outcome: &Outcome, report: &str) -> Result<Pat
 
 fn boot(
     console: &mut Console,
-    qemu: &Path,
+    host: Host<'_>,
     image: &Image,
     job: &Job,
     archive: &[u8],
@@ -125,7 +135,8 @@ fn boot(
 
     let started = Instant::now();
     let said = work.join("qemu");
-    let (mut child, program) = start(qemu, image, job, &initrd, &status, &said)?;
+    let served = Served::start(job, host.programs, work)?;
+    let (mut child, program) = start(host.qemu, image, job, served.as_ref(), &initrd, &status, &said)?;
     let (lines, first_job_line) = follow(console, &mut child, job, started);
     let ended = match lines.ended {
         true => Some(child.wait().during(|| format!("waiting for {program}"))?),
@@ -139,6 +150,7 @@ fn boot(
     let said: Vec<String> = String::from_utf8_lossy(&said)
         .lines()
         .filter(|line| !line.contains("is not connected to host network")) // as it should be
+        .filter(|line| !line.contains("Could not enable error recovery")) // simulated chips have no such interrupt
         .map(str::to_owned)
         .collect();
     let report = fs::read(&status).during(|| format!("reading {}", status.display()))?;
@@ -165,11 +177,12 @@ fn start(
     qemu: &Path,
     image: &Image,
     job: &Job,
+    served: Option<&Served>,
     initrd: &Path,
     status: &Path,
     said: &Path,
 ) -> Result<(Child, String)> {
-    let arguments = arguments(image, job, initrd, status);
+    let arguments = arguments(image, job, served, initrd, status);
     let spawn = |mut command: Command| {
         let said = File::create(said)?;
         command.args(&arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said).spawn()
@@ -187,12 +200,14 @@ fn start(
 
 /// A q35 machine with an IOMMU, and igb devices behind root ports of their own: each alone in its IOMMU group.
 /// Two hub ports of one number are the wire between two devices; nothing leads out of the machine.
-fn arguments(image: &Image, job: &Job, initrd: &Path, status: &Path) -> Vec<String> {
+fn arguments(image: &Image, job: &Job, served: Option<&Served>, initrd: &Path, status: &Path) -> Vec<String> {
     let mut list: Vec<String> = Vec::new();
     let mut add = |words: &[&str]| list.extend(words.iter().map(|&word| word.to_owned()));
     add(&["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
-    add(&["-accel", "tcg", "-machine", "q35,usb=off", "-cpu", "max"]);
+    add(&["-accel", "tcg", "-machine", "q35,usb=off,memory-backend=ram", "-cpu", "max"]);
     add(&["-smp", &job.cpus.to_string(), "-m", &format!("{}M", job.memory_mib)]);
+    // Shared, so that simulated chips reach it.
+    add(&["-object", &format!("memory-backend-memfd,id=ram,size={}M,share=on", job.memory_mib)]);
     add(&["-device", "intel-iommu,intremap=on,caching-mode=on"]);
     add(&["-serial", "stdio", "-serial", &format!("file:{}", status.display())]);
     add(&["-kernel", &image.kernel.display().to_string(), "-initrd", &initrd.display().to_string()]);
@@ -207,13 +222,17 @@ fn arguments(image: &Image, job: &Job, initrd: &Path, status: &Path) -> Vec<Stri
     add(&["-append", &line]);
     for nic in 0..job.nics {
         let (wire, number) = (nic / 2, nic + 1);
-        add(&["-netdev", &format!("hubport,id=n{nic},hubid={wire}")]);
         // Functions of one device that do not isolate each other are one group, with all that is behind them.
         let place = match job.together {
             true => format!(",addr=10.{nic:x},multifunction=on,disable-acs=on"),
             false => String::new(),
         };
         add(&["-device", &format!("pcie-root-port,id=rp{nic},chassis={number},slot={number}{place}")]);
+        if let Some(served) = served {
+            add(&["-device", &served.device(nic as usize)]);
+            continue;
+        }
+        add(&["-netdev", &format!("hubport,id=n{nic},hubid={wire}")]);
         add(&[
             "-device",
             &format!("igb,id=nic{nic},bus=rp{nic},netdev=n{nic},mac=52:54:00:00:00:{number:02x},romfile="),
