@@ -33,6 +33,8 @@ struct Inner {
 struct State {
     input: Vec<u8>,
     at: usize,
+    /// Reads that are left until the device leaves the bus: some waits are long, and to wait them out is no news.
+    left: u32,
     /// Reads that are answered honestly before the input is asked again.
     honest: u32,
     words: Vec<u32>,
@@ -51,6 +53,10 @@ impl State {
 
     /// What the device answers; all ones once the input has ended.
     fn answer(&mut self, stored: u32) -> u32 {
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 {
+            return u32::MAX;
+        }
         if self.honest > 0 {
             self.honest -= 1;
             return stored;
@@ -270,6 +276,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let state = State {
         input: input.to_vec(),
         at: 0,
+        left: 4000,
         honest: 0,
         words,
         command: 0,

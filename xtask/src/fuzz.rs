@@ -32,7 +32,7 @@ pub(crate) struct Options {
 /// Executions of each target in the tests.
 const RUNS: u64 = 1_000_000;
 /// Longest input, in bytes.
-const LONGEST: &str = "-max_len=2048";
+const LONGEST: &str = "-max_len=1024";
 /// As `cargo fuzz` sets them, without a sanitizer.
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
                      -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -49,8 +49,12 @@ pub(crate) fn run(console: &mut Console, options: &Options) -> Result<()> {
     let home = metadata::root().join("fuzz");
     let names = choose(&home, &options.targets)?;
     let built = metadata::root().join("target/fuzz");
+    // The versions of everything are the ones that the workspace was tested with; libFuzzer's are added.
+    let (workspace, lock) = (metadata::root().join("Cargo.lock"), home.join("Cargo.lock"));
+    fs::copy(&workspace, &lock)
+        .during(|| format!("copying {} to {}", workspace.display(), lock.display()))?;
     let mut cargo = run::cargo();
-    cargo.current_dir(&home).args(["build", "--release", "--locked", "--bins", "--target", TARGET]);
+    cargo.current_dir(&home).args(["build", "--release", "--bins", "--target", TARGET]);
     cargo.env("CARGO_TARGET_DIR", &built).env("RUSTFLAGS", FLAGS).env_remove("CARGO_ENCODED_RUSTFLAGS");
     run::quiet(console, "building fuzz targets", &mut cargo)?;
 
