@@ -115,6 +115,41 @@ pairs! {
             bus.write32(0x2818 + queue as u32 * 0x100, tail);
         }
     }
+
+    ours_read hand_read (bus: Mapped) -> u32 {
+        Regs::new(bus, Chip::I210).ctrl().get()
+    } {
+        bus.read32(CTRL_AT)
+    }
+
+    // Of 16 queues the first four lie in one row, the others in another.
+    ours_doorbell_in_two_pieces hand_doorbell_in_two_pieces (bus: Mapped, queue: usize, tail: u32) {
+        if let Some(bell) = Regs::new(bus, Chip::I82576).try_rdt(queue) {
+            bell.set(tail);
+        }
+    } {
+        match queue {
+            0..=3 => bus.write32((0x2818 + queue * 0x100) as u32, tail),
+            4..=15 => bus.write32((0xC018 + queue * 0x40) as u32, tail),
+            _ => {}
+        }
+    }
+
+    // The I210 and the I211 have it elsewhere, and which chip it is shows when it runs.
+    ours_offset_by_chip hand_offset_by_chip (bus: Mapped, chip: Chip) -> u32 {
+        Regs::new(bus, chip).eemngctl().get()
+    } {
+        bus.read32(if (chip as u8) < Chip::I210 as u8 { 0x1010 } else { 0x12030 })
+    }
+
+    ours_statistics_pair hand_statistics_pair (bus: Mapped) -> u64 {{
+        let regs = Regs::new(bus, Chip::I210);
+        let low = regs.gorcl().read_clear().get();
+        u64::from(regs.gorch().read_clear().get()) << 32 | u64::from(low)
+    }} {{
+        let low = bus.read32(0x4088);
+        u64::from(bus.read32(0x408C)) << 32 | u64::from(low)
+    }}
 }
 
 /// What a queue keeps and rings.

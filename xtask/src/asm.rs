@@ -1,14 +1,29 @@
 //! What the compiler makes of the code that must cost nothing, read as assembly.
 //!
 //! `bench/examples/assembly.rs` has functions in pairs: register handles, and volatile accesses by hand. They are to be
-//! the same instructions; nothing is compared with files that a new compiler would outdate. And it has whole polls:
-//! from their first instruction on, along every way that is not cold, no instruction may carry a lock.
+//! the same instructions, whatever the compiler. What they are is checked in as `docs/assembly.md`, which is compared
+//! where the compiler is the one that wrote it. And there are whole polls: from their first instruction on, along every
+//! way that is not cold, no instruction may carry a lock.
 
 use crate::run::{self, Console};
 use crate::{Error, Result, While, metadata};
+use clap::Args;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::fs;
+use std::process::Command;
 use std::time::SystemTime;
+
+/// Where the instructions of the register accesses are checked in.
+const PAGE: &str = "docs/assembly.md";
+
+/// What to do with the assembly.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Writes docs/assembly.md anew
+    #[arg(long)]
+    write: bool,
+}
 
 /// Functions of other compilations that polls may call: cold ones, by a part of their symbol, and why they are called.
 /// Those of this compilation need no entry, since the compiler puts cold functions into a section of their own.
@@ -25,18 +40,55 @@ const COLD: &[&str] = &[
     "igb_regs9generated6beyond",
 ];
 
+/// As a step of the tests.
+pub(crate) fn step(console: &mut Console) -> Result<()> {
+    run(console, &Options { write: false })
+}
+
 /// Compiles and compares.
-pub(crate) fn run(console: &mut Console) -> Result<()> {
+pub(crate) fn run(console: &mut Console, options: &Options) -> Result<()> {
     if !cfg!(target_arch = "x86_64") {
         return Err(Error::Skipped("the assembly that is read here is x86-64's".into()));
     }
     let listing = Listing::parse(&compile(console)?);
     let pairs = listing.pairs()?;
     let polls = listing.polls()?;
+    let compiler = compiler(console)?;
+    let page = listing.page(&compiler);
+    let path = metadata::root().join(PAGE);
+    let seen = if options.write {
+        fs::write(&path, &page).during(|| format!("writing {}", path.display()))?;
+        "written"
+    } else {
+        judge(&fs::read_to_string(&path).during(|| format!("reading {}", path.display()))?, &page, &compiler)?
+    };
     println!(
-        "{pairs} pairs of functions are the same instructions; {polls} polls have no locked instruction"
+        "{pairs} pairs of functions are the same instructions; {polls} polls have no locked instruction; {PAGE} is {seen}"
     );
     Ok(())
+}
+
+/// Compares the page with what it should be, if it is of this compiler.
+fn judge(found: &str, page: &str, compiler: &str) -> Result<&'static str> {
+    if found == page {
+        Ok("up to date")
+    } else if found.contains(&by(compiler)) {
+        Err(Error::Failed(format!("{PAGE} is not what the compiler gives; run `cargo xtask asm --write`")))
+    } else {
+        Ok("of another compiler, and not compared")
+    }
+}
+
+/// How the page names its compiler.
+fn by(compiler: &str) -> String {
+    format!("Compiled by {compiler} for x86-64 at the level of a release")
+}
+
+/// `rustc 1.95.0`, of the toolchain that runs us.
+fn compiler(console: &mut Console) -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let text = run::quiet(console, "asking the compiler", Command::new(rustc).arg("--version"))?;
+    Ok(text.split(" (").next().unwrap_or_default().trim().to_owned())
 }
 
 fn compile(console: &mut Console) -> Result<String> {
@@ -139,6 +191,29 @@ impl Listing {
     fn body(&self, name: &str) -> Option<Vec<String>> {
         let name = self.aliases.get(name).map_or(name, String::as_str);
         Some(normal(&self.functions.get(name)?.lines))
+    }
+
+    /// The page with what register handles become.
+    fn page(&self, compiler: &str) -> String {
+        let mut page = format!(
+            "# What register accesses become\n\n\
+             Written by `cargo xtask asm --write` from [bench/examples/assembly.rs](../bench/examples/assembly.rs), where each\n\
+             function stands beside one with volatile accesses and masks written by hand; both are the same instructions.\n\
+             {}.\n",
+            by(compiler)
+        );
+        let names: BTreeSet<&str> =
+            self.functions.keys().chain(self.aliases.keys()).map(String::as_str).collect();
+        for name in names.iter().filter_map(|name| name.strip_prefix("ours_")) {
+            let lines = self.body(&format!("ours_{name}")).unwrap_or_default();
+            let _ = write!(page, "\n## {}\n\n```asm\n", name.replace('_', " "));
+            for line in lines {
+                let indent = if line.ends_with(':') { "" } else { "    " };
+                let _ = writeln!(page, "{indent}{line}");
+            }
+            page.push_str("```\n");
+        }
+        page
     }
 
     /// Walks through every `hot_NAME`, and says how many there are.
@@ -346,6 +421,16 @@ helper:
         let other = TEXT.replacen("movl	%edx, (%rdi)", "movl	%edx, 8(%rdi)", 1);
         assert!(Listing::parse(&other).pairs().unwrap_err().to_string().contains("8(%rdi)"));
         assert!(Listing::parse("").pairs().is_err());
+    }
+
+    #[test]
+    fn a_page_of_this_compiler_must_be_what_it_gives() {
+        let page = Listing::parse(TEXT).page("rustc 1.2.3");
+        assert!(page.contains("## a\n\n```asm\n    cmpq $4, %rsi\n    jae 0\n"), "{page}");
+        assert_eq!(judge(&page, &page, "rustc 1.2.3").unwrap(), "up to date");
+        let other = page.replace("$4", "$5");
+        assert!(judge(&other, &page, "rustc 1.2.3").is_err());
+        assert!(judge(&other.replace("1.2.3", "1.2.2"), &page, "rustc 1.2.3").is_ok());
     }
 
     #[test]

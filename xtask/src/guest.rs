@@ -10,6 +10,7 @@ mod initramfs;
 mod job;
 mod machine;
 mod simulated;
+mod trace;
 
 use crate::run::{self, Console};
 use crate::{Error, Result, While, metadata, qemu};

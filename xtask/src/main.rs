@@ -5,6 +5,7 @@
 mod apt;
 mod asm;
 mod bench;
+mod budgets;
 mod cache;
 mod codegen;
 mod compare;
@@ -67,10 +68,12 @@ enum Command {
     Compare(compare::Options),
     /// Counts what the hot path costs, and compares with docs/benchmarks.md
     Bench(bench::Options),
-    /// Looks at the assembly of register accesses and polls
-    Asm,
     /// Fuzzes what strangers write: frames, files, descriptors, registers
     Fuzz(fuzz::Options),
+    /// Looks at the assembly of register accesses and polls
+    Asm(asm::Options),
+    /// Measures what depending on igb-regs costs: compile time, size, documentation
+    Budgets(budgets::Options),
     /// Packs the crates and builds a consumer outside the workspace from them
     Consumer,
     /// Builds every no_std crate for bare metal: x86_64-unknown-none and aarch64-unknown-none
@@ -117,8 +120,9 @@ fn main() -> ExitCode {
         Command::Specs { json } => codegen::specs(json),
         Command::Compare(options) => compare::run(&mut run::Console::new(), &options),
         Command::Bench(options) => bench::run(&mut run::Console::new(), &options),
-        Command::Asm => asm::run(&mut run::Console::new()),
         Command::Fuzz(options) => fuzz::run(&mut run::Console::new(), &options),
+        Command::Asm(options) => asm::run(&mut run::Console::new(), &options),
+        Command::Budgets(options) => budgets::run(&mut run::Console::new(), &options),
         Command::Consumer => consumer::run(&mut run::Console::new()),
         Command::Sysroot => sysroot::build_all(&mut run::Console::new()),
     };

@@ -3,7 +3,7 @@
 //! A step installs what it needs. The runner's own closing lines are printed as they are.
 
 use crate::run::{self, Console};
-use crate::{Error, Result, asm, bench, codegen, compare, consumer, fuzz, image, qemu, sysroot};
+use crate::{Error, Result, asm, bench, budgets, codegen, compare, consumer, fuzz, image, qemu, sysroot};
 use clap::Args;
 use std::process::Command;
 use std::time::Instant;
@@ -52,12 +52,17 @@ const STEPS: &[Step] = &[
     Step {
         name: "asm",
         about: "register accesses are the instructions of volatile ones; polls lock nothing",
-        run: asm::run,
+        run: asm::step,
     },
     Step {
         name: "compare",
         about: "offsets, masks and shifts are those of DPDK's headers, or the difference has a reason",
         run: compare::step,
+    },
+    Step {
+        name: "budgets",
+        about: "igb-regs compiles as fast and is as small as promised",
+        run: budgets::step,
     },
     Step { name: "bench", about: "the hot path costs what docs/benchmarks.md says", run: bench::check },
     Step {

@@ -211,7 +211,7 @@ impl STATUS {
     pub const PF_RST_DONE: Field<u32, Self> = Field::new(0x1, 21);
     /// The MAC's clock gating is on.
     ///
-    /// Bit 31; on i210, i211; source: i210-reg.
+    /// Bit 31; on 82576, i210, i211; source: i210-reg; measured.
     pub const MAC_CLOCK_GATING: Field<u32, Self> = Field::new(0x1, 31);
     /// Byte offset.
     pub const OFFSET: u32 = 0x8;
@@ -615,7 +615,7 @@ impl CONNSW {
 }
 /// VLAN EtherTypes.
 ///
-/// - `0x00038`; read and write.
+/// - `0x00038` (82575, 82580, i350, i354, i210, i211); `0x00038`, reset `0x81008100` (82576); read and write.
 /// - On all chips.
 /// - Source: linux igb_main.c; sdm-82575 10.4.
 #[derive(Debug, Clone, Copy)]
@@ -641,7 +641,7 @@ impl VET {
 }
 /// LED control; the start value comes from NVM.
 ///
-/// - `0x00e00`; read and write.
+/// - `0x00e00` (82575, 82580, i350, i354, i210, i211); `0x00e00`, reset `0x07068302` (82576); read and write.
 /// - On all chips.
 /// - Source: dpdk e1000_defines.h; ds-i210 p337.
 #[derive(Debug, Clone, Copy)]

@@ -122,7 +122,7 @@ impl ICR {
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 29);
     /// Some port reset the whole device.
     ///
-    /// Bit 30; on 82580, i350, i354, i210, i211; source: i210-reg; linux.
+    /// Bit 30; on 82576, 82580, i350, i354, i210, i211; source: i210-reg; linux igb_main.c; measured.
     pub const DRSTA: Field<u32, Self> = Field::new(0x1, 30);
     /// An interrupt is asserted.
     ///
@@ -242,7 +242,7 @@ impl ICS {
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 29);
     /// Some port reset the whole device.
     ///
-    /// Bit 30; on 82580, i350, i354, i210, i211; source: i210-reg; linux.
+    /// Bit 30; on 82576, 82580, i350, i354, i210, i211; source: i210-reg; linux igb_main.c; measured.
     pub const DRSTA: Field<u32, Self> = Field::new(0x1, 30);
     /// Byte offset.
     pub const OFFSET: u32 = 0xc8;
@@ -359,7 +359,7 @@ impl IMS {
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 29);
     /// Some port reset the whole device.
     ///
-    /// Bit 30; on 82580, i350, i354, i210, i211; source: i210-reg; linux.
+    /// Bit 30; on 82576, 82580, i350, i354, i210, i211; source: i210-reg; linux igb_main.c; measured.
     pub const DRSTA: Field<u32, Self> = Field::new(0x1, 30);
     /// Byte offset.
     pub const OFFSET: u32 = 0xd0;
@@ -475,7 +475,7 @@ impl IMC {
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 29);
     /// Some port reset the whole device.
     ///
-    /// Bit 30; on 82580, i350, i354, i210, i211; source: i210-reg; linux.
+    /// Bit 30; on 82576, 82580, i350, i354, i210, i211; source: i210-reg; linux igb_main.c; measured.
     pub const DRSTA: Field<u32, Self> = Field::new(0x1, 30);
     /// Byte offset.
     pub const OFFSET: u32 = 0xd8;
@@ -593,7 +593,7 @@ impl IAM {
     pub const TCP_TIMER: Field<u32, Self> = Field::new(0x1, 29);
     /// Some port reset the whole device.
     ///
-    /// Bit 30; on 82580, i350, i354, i210, i211; source: i210-reg; linux.
+    /// Bit 30; on 82576, 82580, i350, i354, i210, i211; source: i210-reg; linux igb_main.c; measured.
     pub const DRSTA: Field<u32, Self> = Field::new(0x1, 30);
     /// Byte offset.
     pub const OFFSET: u32 = 0xe0;

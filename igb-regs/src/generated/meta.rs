@@ -1776,9 +1776,9 @@ pub static REGISTERS: &[RegisterInfo] = &[
                 shift: 31,
                 width: 1,
                 access: Access::ReadOnly,
-                chips: ChipSet(0x60),
+                chips: ChipSet(0x62),
                 doc: "The MAC's clock gating is on.",
-                source: Some("i210-reg"),
+                source: Some("i210-reg; measured"),
                 values: &[],
             },
         ],
@@ -2488,7 +2488,7 @@ pub static REGISTERS: &[RegisterInfo] = &[
         is_array: false,
         places: &[
             Place {
-                chips: ChipSet(0x7f),
+                chips: ChipSet(0x7d),
                 pieces: &[
                     Piece {
                         first: 0,
@@ -2499,6 +2499,20 @@ pub static REGISTERS: &[RegisterInfo] = &[
                 ],
                 aliases: &[],
                 reset: None,
+                access: None,
+            },
+            Place {
+                chips: ChipSet(0x2),
+                pieces: &[
+                    Piece {
+                        first: 0,
+                        count: 1,
+                        offset: 0x38,
+                        stride: 0x0,
+                    },
+                ],
+                aliases: &[],
+                reset: Some(0x81008100),
                 access: None,
             },
         ],
@@ -2534,7 +2548,7 @@ pub static REGISTERS: &[RegisterInfo] = &[
         is_array: false,
         places: &[
             Place {
-                chips: ChipSet(0x7f),
+                chips: ChipSet(0x7d),
                 pieces: &[
                     Piece {
                         first: 0,
@@ -2545,6 +2559,20 @@ pub static REGISTERS: &[RegisterInfo] = &[
                 ],
                 aliases: &[],
                 reset: None,
+                access: None,
+            },
+            Place {
+                chips: ChipSet(0x2),
+                pieces: &[
+                    Piece {
+                        first: 0,
+                        count: 1,
+                        offset: 0xe00,
+                        stride: 0x0,
+                    },
+                ],
+                aliases: &[],
+                reset: Some(0x7068302),
                 access: None,
             },
         ],
@@ -3475,9 +3503,9 @@ pub static REGISTERS: &[RegisterInfo] = &[
                 shift: 30,
                 width: 1,
                 access: Access::ReadClearWriteOneClear,
-                chips: ChipSet(0x7c),
+                chips: ChipSet(0x7e),
                 doc: "Some port reset the whole device.",
-                source: Some("i210-reg; linux"),
+                source: Some("i210-reg; linux igb_main.c; measured"),
                 values: &[],
             },
             FieldInfo {
@@ -3782,9 +3810,9 @@ pub static REGISTERS: &[RegisterInfo] = &[
                 shift: 30,
                 width: 1,
                 access: Access::WriteOnly,
-                chips: ChipSet(0x7c),
+                chips: ChipSet(0x7e),
                 doc: "Some port reset the whole device.",
-                source: Some("i210-reg; linux"),
+                source: Some("i210-reg; linux igb_main.c; measured"),
                 values: &[],
             },
         ],
@@ -4079,9 +4107,9 @@ pub static REGISTERS: &[RegisterInfo] = &[
                 shift: 30,
                 width: 1,
                 access: Access::WriteOneSet,
-                chips: ChipSet(0x7c),
+                chips: ChipSet(0x7e),
                 doc: "Some port reset the whole device.",
-                source: Some("i210-reg; linux"),
+                source: Some("i210-reg; linux igb_main.c; measured"),
                 values: &[],
             },
         ],
@@ -4376,9 +4404,9 @@ pub static REGISTERS: &[RegisterInfo] = &[
                 shift: 30,
                 width: 1,
                 access: Access::WriteOnly,
-                chips: ChipSet(0x7c),
+                chips: ChipSet(0x7e),
                 doc: "Some port reset the whole device.",
-                source: Some("i210-reg; linux"),
+                source: Some("i210-reg; linux igb_main.c; measured"),
                 values: &[],
             },
         ],
@@ -4673,9 +4701,9 @@ pub static REGISTERS: &[RegisterInfo] = &[
                 shift: 30,
                 width: 1,
                 access: Access::ReadWrite,
-                chips: ChipSet(0x7c),
+                chips: ChipSet(0x7e),
                 doc: "Some port reset the whole device.",
-                source: Some("i210-reg; linux"),
+                source: Some("i210-reg; linux igb_main.c; measured"),
                 values: &[],
             },
         ],
@@ -6656,9 +6684,9 @@ pub static REGISTERS: &[RegisterInfo] = &[
                 shift: 4,
                 width: 2,
                 access: Access::ReadWrite,
-                chips: ChipSet(0x1),
+                chips: ChipSet(0x3),
                 doc: "Flash writes: 0 allows erasing, 2 forbids writing.",
-                source: Some("sdm-82575 4.1"),
+                source: Some("sdm-82575 4.1; measured"),
                 values: &[],
             },
             FieldInfo {
@@ -7109,7 +7137,7 @@ pub static REGISTERS: &[RegisterInfo] = &[
         is_array: false,
         places: &[
             Place {
-                chips: ChipSet(0x1f),
+                chips: ChipSet(0x1d),
                 pieces: &[
                     Piece {
                         first: 0,
@@ -7120,6 +7148,20 @@ pub static REGISTERS: &[RegisterInfo] = &[
                 ],
                 aliases: &[],
                 reset: None,
+                access: None,
+            },
+            Place {
+                chips: ChipSet(0x2),
+                pieces: &[
+                    Piece {
+                        first: 0,
+                        count: 1,
+                        offset: 0x1010,
+                        stride: 0x0,
+                    },
+                ],
+                aliases: &[],
+                reset: Some(0x80000000),
                 access: None,
             },
             Place {
@@ -8155,7 +8197,7 @@ pub static REGISTERS: &[RegisterInfo] = &[
         is_array: false,
         places: &[
             Place {
-                chips: ChipSet(0x7f),
+                chips: ChipSet(0x7d),
                 pieces: &[
                     Piece {
                         first: 0,
@@ -8166,6 +8208,20 @@ pub static REGISTERS: &[RegisterInfo] = &[
                 ],
                 aliases: &[],
                 reset: None,
+                access: None,
+            },
+            Place {
+                chips: ChipSet(0x2),
+                pieces: &[
+                    Piece {
+                        first: 0,
+                        count: 1,
+                        offset: 0x5b00,
+                        stride: 0x0,
+                    },
+                ],
+                aliases: &[],
+                reset: Some(0x6850200),
                 access: None,
             },
         ],
@@ -14273,7 +14329,7 @@ pub static REGISTERS: &[RegisterInfo] = &[
         is_array: false,
         places: &[
             Place {
-                chips: ChipSet(0x1f),
+                chips: ChipSet(0x1d),
                 pieces: &[
                     Piece {
                         first: 0,
@@ -14284,6 +14340,20 @@ pub static REGISTERS: &[RegisterInfo] = &[
                 ],
                 aliases: &[],
                 reset: None,
+                access: None,
+            },
+            Place {
+                chips: ChipSet(0x2),
+                pieces: &[
+                    Piece {
+                        first: 0,
+                        count: 1,
+                        offset: 0x5000,
+                        stride: 0x0,
+                    },
+                ],
+                aliases: &[],
+                reset: Some(0x300),
                 access: None,
             },
             Place {
@@ -17327,7 +17397,7 @@ pub static REGISTERS: &[RegisterInfo] = &[
         is_array: false,
         places: &[
             Place {
-                chips: ChipSet(0x1f),
+                chips: ChipSet(0x1d),
                 pieces: &[
                     Piece {
                         first: 0,
@@ -17341,7 +17411,7 @@ pub static REGISTERS: &[RegisterInfo] = &[
                 access: None,
             },
             Place {
-                chips: ChipSet(0x60),
+                chips: ChipSet(0x62),
                 pieces: &[
                     Piece {
                         first: 0,
@@ -17737,7 +17807,7 @@ pub static REGISTERS: &[RegisterInfo] = &[
         is_array: false,
         places: &[
             Place {
-                chips: ChipSet(0x7f),
+                chips: ChipSet(0x7d),
                 pieces: &[
                     Piece {
                         first: 0,
@@ -17748,6 +17818,20 @@ pub static REGISTERS: &[RegisterInfo] = &[
                 ],
                 aliases: &[],
                 reset: None,
+                access: None,
+            },
+            Place {
+                chips: ChipSet(0x2),
+                pieces: &[
+                    Piece {
+                        first: 0,
+                        count: 1,
+                        offset: 0x3590,
+                        stride: 0x0,
+                    },
+                ],
+                aliases: &[],
+                reset: Some(0x44),
                 access: None,
             },
         ],
@@ -18892,7 +18976,7 @@ pub static REGISTERS: &[RegisterInfo] = &[
                         stride: 0x40,
                     },
                 ],
-                reset: None,
+                reset: Some(0x2a00),
                 access: None,
             },
             Place {
@@ -19920,7 +20004,21 @@ pub static REGISTERS: &[RegisterInfo] = &[
         is_array: false,
         places: &[
             Place {
-                chips: ChipSet(0x1a),
+                chips: ChipSet(0x2),
+                pieces: &[
+                    Piece {
+                        first: 0,
+                        count: 1,
+                        offset: 0xc84,
+                        stride: 0x0,
+                    },
+                ],
+                aliases: &[],
+                reset: Some(0xff),
+                access: None,
+            },
+            Place {
+                chips: ChipSet(0x18),
                 pieces: &[
                     Piece {
                         first: 0,
@@ -19981,7 +20079,21 @@ pub static REGISTERS: &[RegisterInfo] = &[
         is_array: false,
         places: &[
             Place {
-                chips: ChipSet(0x1a),
+                chips: ChipSet(0x2),
+                pieces: &[
+                    Piece {
+                        first: 0,
+                        count: 1,
+                        offset: 0xc8c,
+                        stride: 0x0,
+                    },
+                ],
+                aliases: &[],
+                reset: Some(0xff),
+                access: None,
+            },
+            Place {
+                chips: ChipSet(0x18),
                 pieces: &[
                     Piece {
                         first: 0,
@@ -20017,7 +20129,21 @@ pub static REGISTERS: &[RegisterInfo] = &[
         is_array: false,
         places: &[
             Place {
-                chips: ChipSet(0x1a),
+                chips: ChipSet(0x2),
+                pieces: &[
+                    Piece {
+                        first: 0,
+                        count: 1,
+                        offset: 0xc90,
+                        stride: 0x0,
+                    },
+                ],
+                aliases: &[],
+                reset: Some(0xff),
+                access: None,
+            },
+            Place {
+                chips: ChipSet(0x18),
                 pieces: &[
                     Piece {
                         first: 0,
@@ -20397,7 +20523,21 @@ pub static REGISTERS: &[RegisterInfo] = &[
         is_array: true,
         places: &[
             Place {
-                chips: ChipSet(0x1e),
+                chips: ChipSet(0x2),
+                pieces: &[
+                    Piece {
+                        first: 0,
+                        count: 8,
+                        offset: 0x5ad0,
+                        stride: 0x4,
+                    },
+                ],
+                aliases: &[],
+                reset: Some(0x80002600),
+                access: None,
+            },
+            Place {
+                chips: ChipSet(0x1c),
                 pieces: &[
                     Piece {
                         first: 0,
@@ -20543,7 +20683,21 @@ pub static REGISTERS: &[RegisterInfo] = &[
         is_array: false,
         places: &[
             Place {
-                chips: ChipSet(0x1e),
+                chips: ChipSet(0x2),
+                pieces: &[
+                    Piece {
+                        first: 0,
+                        count: 1,
+                        offset: 0x5af0,
+                        stride: 0x0,
+                    },
+                ],
+                aliases: &[],
+                reset: Some(0x80000000),
+                access: None,
+            },
+            Place {
+                chips: ChipSet(0x1c),
                 pieces: &[
                     Piece {
                         first: 0,

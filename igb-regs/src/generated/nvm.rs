@@ -45,7 +45,7 @@ impl EECD {
     pub const DO: Field<u32, Self> = Field::new(0x1, 3);
     /// Flash writes: 0 allows erasing, 2 forbids writing.
     ///
-    /// Bits 5:4; on 82575; source: sdm-82575 4.1.
+    /// Bits 5:4; on 82575, 82576; source: sdm-82575 4.1; measured.
     pub const FWE: Field<u32, Self> = Field::new(0x3, 4);
     /// Ask for bit banging.
     ///
@@ -275,7 +275,7 @@ impl EEARBC {
 }
 /// Manageability NVM control: tells when the PHY configuration is loaded.
 ///
-/// - `0x01010` (82575, 82576, 82580, i350, i354); `0x12030` (i210, i211); read and write.
+/// - `0x01010` (82575, 82580, i350, i354); `0x01010`, reset `0x80000000` (82576); `0x12030` (i210, i211); read and write.
 /// - On all chips.
 /// - Source: linux e1000_regs.h; dpdk e1000_defines.h.
 #[derive(Debug, Clone, Copy)]

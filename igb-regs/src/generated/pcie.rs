@@ -11,7 +11,7 @@ use tock_registers::RegisterLongName;
 use tock_registers::fields::{Field, FieldValue};
 /// PCIe control.
 ///
-/// - `0x05b00`; read and write.
+/// - `0x05b00` (82575, 82580, i350, i354, i210, i211); `0x05b00`, reset `0x06850200` (82576); read and write.
 /// - On all chips.
 /// - Source: linux e1000_defines.h; dpdk e1000_defines.h; ds-i210 8.6.1.
 #[derive(Debug, Clone, Copy)]

@@ -991,7 +991,7 @@ impl PSRTYPE {
 }
 /// Receive checksums; write it only while the receiver is off.
 ///
-/// - `0x05000` (82575, 82576, 82580, i350, i354); `0x05000`, reset `0x00000700` (i210, i211); read and write.
+/// - `0x05000` (82575, 82580, i350, i354); `0x05000`, reset `0x00000300` (82576); `0x05000`, reset `0x00000700` (i210, i211); read and write.
 /// - On all chips.
 /// - Source: i210-reg 8.10; sdm-82575 14.3.61; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]

@@ -54,7 +54,7 @@ impl TCTL {
 }
 /// Transmit control, extended; bits 9:0 are written 0x40.
 ///
-/// - `0x00404` (82575, 82576, 82580, i350, i354); `0x00404`, reset `0x00010840` (i210, i211); read and write.
+/// - `0x00404` (82575, 82580, i350, i354); `0x00404`, reset `0x00010840` (82576, i210, i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.12.2; sdm-82575 14.3.65.
 #[derive(Debug, Clone, Copy)]
@@ -329,7 +329,7 @@ impl TDFPC {
 }
 /// Transmit DMA control.
 ///
-/// - `0x03590`; read and write.
+/// - `0x03590` (82575, 82580, i350, i354, i210, i211); `0x03590`, reset `0x00000044` (82576); read and write.
 /// - On all chips.
 /// - Source: linux e1000_82575.h; i210-reg 8.12.5; ds-i210 8.12.5.
 #[derive(Debug, Clone, Copy)]
@@ -858,7 +858,7 @@ impl TXDCTL {
 }
 /// DCA and PCIe attributes of the queue.
 ///
-/// - [0..=3] at `0x03814` + 0x100·n (82575); [0..=3] at `0x03814` + 0x100·n, [4..=15] at `0x0e114` + 0x40·n (82576); [0..=3] at `0x03814` + 0x100·n, [4..=7] at `0x0e114` + 0x40·n (82580, i350, i354); [0..=3] at `0x03814` + 0x100·n (i210); [0..=1] at `0x03814` + 0x100·n (i211); read and write.
+/// - [0..=3] at `0x03814` + 0x100·n (82575); [0..=3] at `0x03814` + 0x100·n, [4..=15] at `0x0e114` + 0x40·n, reset `0x00002a00` (82576); [0..=3] at `0x03814` + 0x100·n, [4..=7] at `0x0e114` + 0x40·n (82580, i350, i354); [0..=3] at `0x03814` + 0x100·n (i210); [0..=1] at `0x03814` + 0x100·n (i211); read and write.
 /// - On all chips.
 /// - Source: linux e1000_82575.h; ds-i210 8.13.2.
 #[derive(Debug, Clone, Copy)]

@@ -122,7 +122,7 @@ impl MBVFICR {
 }
 /// Mailbox mask.
 ///
-/// - `0x00c84`; read and write.
+/// - `0x00c84`, reset `0x000000ff` (82576); `0x00c84` (i350, i354); read and write.
 /// - On 82576, i350, i354.
 /// - Source: linux e1000_regs.h; intel-igb; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
@@ -174,7 +174,7 @@ impl VFLRE {
 }
 /// Which pools receive.
 ///
-/// - `0x00c8c`; read and write.
+/// - `0x00c8c`, reset `0x000000ff` (82576); `0x00c8c` (i350, i354); read and write.
 /// - On 82576, i350, i354.
 /// - Source: linux e1000_regs.h; intel-igb; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
@@ -202,7 +202,7 @@ impl VFRE {
 }
 /// Which pools transmit.
 ///
-/// - `0x00c90`; read and write.
+/// - `0x00c90`, reset `0x000000ff` (82576); `0x00c90` (i350, i354); read and write.
 /// - On 82576, i350, i354.
 /// - Source: linux e1000_regs.h; intel-igb; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
@@ -496,7 +496,7 @@ impl VT_CTL {
 }
 /// What a pool accepts and how.
 ///
-/// - [0..=7] at `0x05ad0` + 0x4·n; read and write.
+/// - [0..=7] at `0x05ad0` + 0x4·n, reset `0x80002600` (82576); [0..=7] at `0x05ad0` + 0x4·n (82580, i350, i354); read and write.
 /// - On 82576, 82580, i350, i354.
 /// - Source: linux e1000_82575.h; qemu igb_regs.h.
 #[derive(Debug, Clone, Copy)]
@@ -573,7 +573,7 @@ impl VMOLR {
 }
 /// Tags and CRC of replicated packets.
 ///
-/// - `0x05af0`; read and write.
+/// - `0x05af0`, reset `0x80000000` (82576); `0x05af0` (82580, i350, i354); read and write.
 /// - On 82576, 82580, i350, i354.
 /// - Source: linux e1000_82575.h.
 #[derive(Debug, Clone, Copy)]

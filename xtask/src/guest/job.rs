@@ -12,6 +12,7 @@
 //! #: block FILE HEADING  the first sh block of that file of the project under that heading, as /job/block.sh
 //! #: together        the devices' root ports are functions of one device without ACS: one IOMMU group for all
 //! #: expect TEXT       a complaint of the kernel that has to come, and is none then
+//! #: trace             every access to the igb devices' registers has to decode with specs/
 //! #: order 2           where it stands among the jobs; smaller ones run first
 //! ```
 
@@ -38,6 +39,7 @@ pub(crate) struct Job {
     /// File and heading.
     pub(crate) block: Option<(String, String)>,
     pub(crate) together: bool,
+    pub(crate) trace: bool,
     pub(crate) order: u32,
 }
 
@@ -64,6 +66,7 @@ impl Job {
             expected: Vec::new(),
             block: None,
             together: false,
+            trace: false,
             order: 100,
         };
         for (index, line) in script.lines().enumerate() {
@@ -99,6 +102,7 @@ impl Job {
             "timeout" => self.timeout_secs = number(10, 600)?.into(),
             "order" => self.order = number(0, 1000)?,
             "kernel" => self.kernel.push(value.into()),
+            "trace" if value.is_empty() => self.trace = true,
             "expect" if !value.is_empty() => self.expected.push(value.into()),
             "together" if value.is_empty() => self.together = true,
             "block" => match value.split_once(' ') {
@@ -142,12 +146,11 @@ mod tests {
     fn comments_say_what_a_job_needs() {
         let sim = Job::parse("j".into(), "# a\n#: sim i210 i350\n".into()).unwrap();
         assert_eq!((sim.nics, sim.sim), (2, vec!["i210".to_owned(), "i350".to_owned()]));
-        let script =
-            "# Proves a thing.\n# More words.\n#: nics 4\n#: binary suite vfio-suite\n#: expect DMAR\ntrue\n";
+        let script = "# Proves a thing.\n# More words.\n#: nics 4\n#: binary suite vfio-suite\n#: expect DMAR\n#: trace\ntrue\n";
         let job = Job::parse("j".into(), script.into()).unwrap();
         assert_eq!((job.about.as_str(), job.nics, job.cpus), ("Proves a thing.", 4, 1));
         assert_eq!(job.binaries, [("suite".to_owned(), "vfio-suite".to_owned())]);
-        assert_eq!(job.expected, ["DMAR"]);
+        assert_eq!((job.expected.as_slice(), job.trace), (&["DMAR".to_owned()][..], true));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use super::image::Image;
 use super::job::Job;
 use super::simulated::Served;
+use super::trace;
 use crate::run::Console;
 use crate::{Result, While};
 use core::time::Duration;
@@ -54,6 +55,8 @@ pub(crate) enum Verdict {
     Complaints,
     /// A complaint that the job provokes did not come.
     Silent(String),
+    /// What was done to the registers does not decode.
+    Unknown(Vec<String>),
 }
 
 impl Verdict {
@@ -65,6 +68,12 @@ impl Verdict {
             Self::Timeout => format!("the guest did not end within {} s", job.timeout_secs),
             Self::Died(how) => format!("the guest stopped before the job ended: {how}"),
             Self::Complaints => "the job ended well, but the kernel complained".into(),
+            Self::Unknown(lines) => {
+                format!(
+                    "specs/ do not describe what was done to the registers:\n    {}",
+                    lines.join("\n    ")
+                )
+            }
             Self::Silent(text) => format!("the kernel's log should hold `{text}` after this job"),
         })
     }
@@ -159,18 +168,45 @@ fn boot(
         .into_iter()
         .filter(|line| !job.expected.iter().any(|text| line.contains(text.as_str())))
         .collect();
-    let verdict = judge(job, &report, ended, &complaints, &said);
+    let mut verdict = judge(job, &report, ended, &complaints, &said);
+    let mut notes = report.notes.clone();
+    if job.trace && verdict == Verdict::Passed {
+        console.now(&format!("{}: decoding its accesses", job.name));
+        verdict = decode(&traced(&status), &mut notes)?;
+    }
     let seconds = started.elapsed().as_secs_f64();
     let outcome = Outcome {
         verdict,
         seconds,
         boot_seconds: first_job_line.unwrap_or(seconds),
-        notes: report.notes.clone(),
+        notes,
         complaints,
         console: lines.text,
         log: None,
     };
     Ok((outcome, report.text))
+}
+
+/// Where QEMU writes what was done to the registers: beside what the guest reports.
+fn traced(status: &Path) -> PathBuf {
+    status.with_file_name("trace")
+}
+
+/// Judges what QEMU wrote of the accesses to the registers.
+fn decode(trace: &Path, notes: &mut Vec<String>) -> Result<Verdict> {
+    let reading = || format!("reading {}", trace.display());
+    let spec = crate::codegen::load(crate::metadata::root())?;
+    let decoded = trace::decode(&spec, BufReader::new(File::open(trace).during(reading)?)).during(reading)?;
+    let trace::Decoded { reads, writes, registers, numbers, unknown } = decoded;
+    notes.push(format!(
+        "{reads} reads and {writes} writes of {} registers, {} of them without fields",
+        registers.len(),
+        numbers.len()
+    ));
+    if registers.is_empty() {
+        return Ok(Verdict::Unknown(vec!["nothing: the trace has no access to a register".into()]));
+    }
+    Ok(if unknown.is_empty() { Verdict::Passed } else { Verdict::Unknown(unknown) })
 }
 
 fn start(
@@ -182,7 +218,11 @@ fn start(
     status: &Path,
     said: &Path,
 ) -> Result<(Child, String)> {
-    let arguments = arguments(image, job, served, initrd, status);
+    let mut arguments = arguments(image, job, served, initrd, status);
+    if job.trace {
+        arguments.extend(["-D".to_owned(), traced(status).display().to_string()]);
+        arguments.extend(trace::EVENTS.iter().flat_map(|event| ["-trace".to_owned(), (*event).to_owned()]));
+    }
     let spawn = |mut command: Command| {
         let said = File::create(said)?;
         command.args(&arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said).spawn()
