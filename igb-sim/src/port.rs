@@ -195,6 +195,10 @@ impl Port {
                 self.regs.write(offset, value);
                 self.relink = true; // GO_LINKD (bit 5) disconnects
             }
+            // The I210's datasheet calls these read only; Linux's register test, which passes on the silicon, writes all
+            // of their bits and reads them back.
+            FCAL => self.regs.set(offset, value),
+            FCAH | FCT => self.regs.set(offset, value & 0xffff),
             FCTTV if self.has_fault(Fault::StuckBit) => self.regs.write(offset, value & !8),
             _ => self.regs.write(offset, value),
         }

@@ -90,16 +90,25 @@ check_vlan() {
     pings -c 5 -i 0.01 10.42.0.2
 }
 
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
 # check_tcp FROM TO ADDRESS MIB: the same bytes arrive.
 check_tcp() {
     [ "$(stat -c %s /tmp/sent 2>/dev/null)" = $(($4 << 20)) ] ||
         dd if=/dev/urandom of=/tmp/sent bs=1M count="$4" 2>/dev/null
-    ip netns exec "$2" nc -l -p 7001 </dev/null >/tmp/received &
+    [ -e /tmp/hold ] || mkfifo /tmp/hold
+    # A listener whose input ends closes its side, and the sender gives up what it has not sent.
+    exec 5<>/tmp/hold
+    ip netns exec "$2" nc -l -p 7001 </tmp/hold >/tmp/received &
     _listener=$!
     until_true 5 ip netns exec "$2" grep -qi ':1B59 .* 0A' /proc/net/tcp /proc/net/tcp6 || { echo "nobody listens"; return 1; }
-    timeout "${5:-60}" /usr/bin/ip netns exec "$1" nc "$3" 7001 </tmp/sent >/dev/null || :
+    # The listener ends when the sender has closed and all has arrived.
+    if timeout "${5:-60}" /usr/bin/ip netns exec "$1" nc "$3" 7001 </tmp/sent >/dev/null; then
+        until_true "${5:-60}" gone $_listener || :
+    fi
     kill $_listener 2>/dev/null || :
     wait $_listener 2>/dev/null || :
+    exec 5>&-
     cmp -s /tmp/sent /tmp/received || {
         echo "TCP from $1: $(stat -c %s /tmp/received) of $(stat -c %s /tmp/sent) bytes, or others"
         return 1
@@ -238,10 +247,12 @@ check_rss() {
         _ports=$(rss_ports $_queue)
         [ "$(echo $_ports | wc -w)" = 20 ] || { echo "RSS: no twenty ports for queue $_queue"; return 1; }
         ip netns exec two ethtool -S "$two" >/tmp/before
-        for _port in $_ports; do
-            # Nobody listens: one frame there, one back.
-            ip netns exec one nc -w 2 -p "$_port" 10.9.0.2 81 </dev/null >/dev/null 2>&1 || :
+        # Nobody listens: one frame there, one back. This nc takes whatever port the kernel gives it.
+        ip netns exec one sh -c 'for port; do
+            echo $port $port >/proc/sys/net/ipv4/ip_local_port_range
+            nc -w 2 10.9.0.2 81 </dev/null 2>/dev/null
         done
+        echo 32768 60999 >/proc/sys/net/ipv4/ip_local_port_range' ports $_ports
         ip netns exec two ethtool -S "$two" >/tmp/after
         # A few frames of others may fall in between.
         awk -v queue=$_queue '
@@ -301,8 +312,9 @@ ill() {
         fail "$1 knows no fault named $2"
 }
 
-# healthy ADDRESS: takes every fault away.
+# healthy ADDRESS: takes every fault away, with the power off and on again; no driver may have the chip.
 healthy() {
+    [ ! -e "/sys/bus/pci/devices/$1/driver" ] || echo "$1" >"/sys/bus/pci/devices/$1/driver/unbind"
     printf '\002' | dd of="/sys/bus/pci/devices/$1/config" bs=1 seek=$((0xf40)) conv=notrunc 2>/dev/null
 }
 

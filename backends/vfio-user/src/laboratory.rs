@@ -49,6 +49,9 @@ impl Laboratory {
             }
             (COMMAND, 2) => {
                 device.heal_all();
+                // Locks that an ill device left held outlast a reset: off and on again.
+                device.remove();
+                device.insert();
                 self.status = 0;
             }
             _ => {}
