@@ -61,7 +61,7 @@ pair_down() {
 
 # pings ARGUMENT...: from the first; one lost is wrong.
 pings() {
-    _said=$(ip netns exec one ping -q -W 1 "$@" 2>&1) || :
+    _said=$(ip netns exec one ping -q -W 5 "$@" 2>&1) || :
     case $_said in
     *" 0% packet loss"*) ;;
     *) echo "ping $*: $(echo "$_said" | grep transmitted || echo "no answer")"; return 1 ;;
