@@ -90,6 +90,7 @@ impl Port {
             _ if self.chip == Chip::I82575 => u32::from(entry >> 6),
             _ => u32::from(entry & if self.chip == Chip::I82576 { 15 } else { 7 }),
         };
+        let queue = queue ^ u32::from(hash.kind != 0 && self.has_fault(Fault::WrongRssQueue));
         // An entry beyond the chip's queues: the bits that it has.
         (queue as usize % self.rx.len(), hash, filter.map(|(index, _)| index))
     }
