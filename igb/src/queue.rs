@@ -478,6 +478,38 @@ impl<P: Platform, M: Memory> Queue<P, M> {
         Ok(self.tx.send_batch(budget, || next(memory)))
     }
 
+    /// [`send_batch`](Self::send_batch) of frames with work for the hardware. A frame that the hardware cannot send, or whose
+    /// work it cannot do, is lost and counted.
+    ///
+    /// # Errors
+    /// As [`RxQueue::poll`].
+    #[inline]
+    pub fn send_batch_with(
+        &mut self,
+        budget: u32,
+        mut next: impl FnMut(&mut M) -> Option<(M::Buf, TxOffload)>,
+    ) -> Result<u32, Error> {
+        if self.moved() && !self.follow()? {
+            return Ok(0);
+        }
+        let memory = &mut self.rx.memory;
+        self.finish.cleaner.clean(|chunk| memory.give(chunk));
+        let mut count = 0;
+        // A frame takes at most two descriptors: its context and itself.
+        for _ in 0..budget.min(self.tx.sender.room() / 2) {
+            let Some((frame, offload)) = next(memory) else { break };
+            match self.tx.send_with(frame, &offload) {
+                Ok(()) => count += 1,
+                Err(frame) => {
+                    self.rx.lost += 1;
+                    memory.give(frame);
+                }
+            }
+        }
+        Port::flush(&mut self.tx);
+        Ok(count)
+    }
+
     /// The parts, for several owners.
     #[allow(clippy::type_complexity, reason = "three parts")]
     pub fn split(self) -> (RxQueue<P, M>, TxQueue<P, M::Buf>, TxFinish<P, M::Buf>) {

@@ -24,7 +24,7 @@ macro_rules! exit_status {
   1    it ran and failed: the driver, a file, or what the command found
   2    the command line is wrong
   3    the device is gone
-  4    something is missing: a QEMU, or what VFIO needs; the message says what to do
+  4    something is missing: a QEMU, or what VFIO or TAP needs; the message says what to do
   5    a capture file cannot be used
   6    doctor: nothing is missing, but something is to be warned of
   130  stopped by Ctrl-C (143 by SIGTERM), after the device was closed, given back if --bind took it,
@@ -75,6 +75,8 @@ pub(crate) enum Command {
     Fwd(Fwd),
     /// Writes what a device receives to a pcapng file
     Dump(Dump),
+    /// Puts a network interface of this host (TAP) in front of a device
+    Tap(Tap),
     /// Forwards a capture file through two NICs and compares; needs neither hardware nor QEMU
     Demo(Demo),
     /// Serves simulated NICs to QEMU's guests by vfio-user, until Ctrl-C
@@ -278,6 +280,43 @@ pub(crate) struct Fwd {
     #[command(flatten)]
     pub(crate) frames: Frames,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = TAP)]
+pub(crate) struct Tap {
+    /// The devices; each gets an interface
+    #[arg(required = true, value_name = "DEVICE")]
+    pub(crate) devices: Vec<DeviceName>,
+    /// The interface's name; with %d in it the kernel chooses a number. Of several devices: once for each
+    #[arg(long, value_name = "NAME", default_value = "igb%d")]
+    pub(crate) name: Vec<igb_tap::Name>,
+    /// Sets the interface up
+    #[arg(long)]
+    pub(crate) up: bool,
+    /// The interface's MTU; otherwise what it has
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(68..=i64::from(MOST_MTU)))]
+    pub(crate) mtu: Option<u32>,
+    /// Leaves the interface there when the command ends, without carrier, to be taken again by its name
+    #[arg(long)]
+    pub(crate) persist: bool,
+    /// Leaves the checksums of sent frames to the host
+    #[arg(long)]
+    pub(crate) no_offload: bool,
+    #[command(flatten)]
+    pub(crate) rings: Rings,
+    #[command(flatten)]
+    pub(crate) take: Take,
+}
+
+const TAP: &str = "\
+MTU, address, promiscuous mode, state and name of the interface may be changed while the command runs, and the interface may be moved
+into a network namespace: the device follows. An interface that is there already, and in nobody's hands, keeps its MTU and address.
+The command runs until Ctrl-C or SIGTERM; it tells systemd when it is ready (Type=notify).";
+
+/// The largest MTU: the longest frame that the devices take, less Ethernet's header and two VLAN tags.
+pub(crate) const MOST_MTU: u32 = igb::hal::MAX_FRAME as u32 - FRAMING;
+/// What a frame has besides what the MTU counts.
+pub(crate) const FRAMING: u32 = 14 + 2 * 4;
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {

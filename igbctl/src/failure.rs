@@ -40,6 +40,12 @@ pub(crate) enum Failure {
     /// Simulated NICs cannot be served.
     #[error("{}: {error}", path.display())]
     Serve { path: PathBuf, error: igb_vfio_user::Error },
+    /// The interface, or the way to it.
+    #[error("{0}")]
+    Tap(#[from] igb_tap::Error),
+    /// The system refused what it rarely refuses.
+    #[error("{what}: {error}")]
+    System { what: &'static str, error: std::io::Error },
     /// A capture file that cannot be used.
     #[error("{}: {error}", path.display())]
     Capture { path: PathBuf, error: capture::Error },
@@ -60,6 +66,11 @@ impl Failure {
         Self::Driver { device: device.into(), error: error.into() }
     }
 
+    /// The system's error about a call.
+    pub(crate) fn system(what: &'static str, error: std::io::Error) -> Self {
+        Self::System { what, error }
+    }
+
     /// The system's error about a file.
     pub(crate) fn file(path: &Path, error: std::io::Error) -> Self {
         Self::File { path: path.into(), error }
@@ -74,12 +85,17 @@ impl Failure {
             | Self::Vfio(_)
             | Self::Refused(_)
             | Self::Unfit(_, Fitness::Failed) => 4,
+            Self::Tap(error) if error.is_missing() => 4,
             Self::Capture { .. } => 5,
             Self::Unfit(_, Fitness::Warned) => 6,
             Self::Stopped(signal) => 128u8.saturating_add(*signal),
-            Self::Driver { .. } | Self::Qemu(_) | Self::Serve { .. } | Self::File { .. } | Self::Found(_) => {
-                1
-            }
+            Self::Driver { .. }
+            | Self::Qemu(_)
+            | Self::Tap(_)
+            | Self::System { .. }
+            | Self::Serve { .. }
+            | Self::File { .. }
+            | Self::Found(_) => 1,
         }
     }
 

@@ -19,6 +19,7 @@ mod rates;
 mod stop;
 mod table;
 mod traffic;
+mod wake;
 
 use clap::Parser;
 use std::ffi::OsString;

@@ -8,6 +8,7 @@ use crate::device::{DeviceName, Place, place};
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::stop::Stop;
+use crate::wake::Wake;
 use igb::{Chip, Platform, Wait};
 use igb_qtest::{Connect, Machine, Timing};
 use igb_sim::{Time, World};
@@ -17,7 +18,7 @@ use std::time::Duration;
 /// What a command does with its devices, in the order in which they were named.
 pub(crate) trait Job {
     /// Does it, until `stop` says to end.
-    fn run<P: Platform<Irq: Wait>>(self, devices: Vec<P>, stop: &Stop) -> Result<Report, Failure>;
+    fn run<P: Platform<Irq: Wake>>(self, devices: Vec<P>, stop: &Stop) -> Result<Report, Failure>;
 }
 
 /// What a demo does: two devices, and the far ends of their wires.

@@ -1,9 +1,11 @@
 //! A platform that counts what passes through it: register accesses, doorbells, interrupts. It wraps any other, so that
 //! the same figures come from the simulator, from QEMU and from hardware.
 
+use crate::wake::Wake;
 use igb::{Device, InterruptKind, PciConfig, Platform, Wait};
 use igb_regs::meta::{Place, by_name};
 use igb_regs::{Bus, Fault};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -77,13 +79,13 @@ impl Counts {
 /// The platform that counts.
 #[derive(Debug)]
 pub(crate) struct Meter<P> {
-    inner: P,
+    inner: Arc<P>,
     counts: Arc<Counts>,
 }
 
 impl<P: Platform> Meter<P> {
     /// Counts what `inner` does from here on.
-    pub(crate) fn new(inner: P) -> Self {
+    pub(crate) fn new(inner: Arc<P>) -> Self {
         let id = (inner.pci().read32(0) >> 16) as u16;
         let counts = Arc::new(Counts::new(Device::from_id(id).map(|device| device.chip)));
         Self { inner, counts }
@@ -130,6 +132,17 @@ impl<I: Wait> Wait for MeterIrq<I> {
         let came = self.inner.wait(limit);
         self.counts.interrupts.fetch_add(u64::from(came), Relaxed);
         came
+    }
+}
+
+impl<I: Wake> Wake for MeterIrq<I> {
+    const LOOK: Duration = I::LOOK;
+
+    fn file(&self) -> Option<BorrowedFd<'_>> {
+        self.inner.file()
+    }
+    fn prepare(&mut self) {
+        self.inner.prepare();
     }
 }
 

@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// Frames that one turn takes from a queue at most.
 pub(crate) const BUDGET: u32 = 64;
 
+/// The waiting end of an interrupt vector.
+pub(crate) type Vector<P> = <Meter<P> as Platform>::Irq;
+
 /// An open device.
 pub(crate) struct Nic<P: Platform> {
     pub(crate) name: String,
@@ -25,7 +28,7 @@ pub(crate) struct Nic<P: Platform> {
     pub(crate) queues: Vec<Queue<Meter<P>, Local>>,
     /// What each queue moved.
     pub(crate) moved: Vec<Totals>,
-    irqs: Vec<<Meter<P> as Platform>::Irq>,
+    irqs: Vec<Vector<P>>,
     turn: usize,
     counts: Arc<Counts>,
     bring_up: Counted,
@@ -41,23 +44,33 @@ pub(crate) struct Probed<P: Platform> {
 impl<P: Platform<Irq: Wait>> Probed<P> {
     /// Probes the device.
     pub(crate) fn new(name: impl Into<String>, platform: P) -> Result<Self, Failure> {
+        Self::with(name, Arc::new(platform), Config::default())
+    }
+
+    /// Probes the device, which may be closed and probed again.
+    pub(crate) fn with(name: impl Into<String>, platform: Arc<P>, config: Config) -> Result<Self, Failure> {
         let name = name.into();
         let meter = Meter::new(platform);
         let counts = meter.counts();
-        let igb = Igb::probe(meter, Config::default()).map_err(|error| Failure::driver(&name, error))?;
+        let igb = Igb::probe(meter, config).map_err(|error| Failure::driver(&name, error))?;
         Ok(Self { name, igb, counts })
     }
 
     /// Opens it; it takes every frame.
     pub(crate) fn open(self, queues: u16, ring: u32) -> Result<Nic<P>, Failure> {
+        let nic = self.start(queues, ring)?;
+        nic.control.set_promiscuous(true).map_err(|error| nic.fail(error))?;
+        Ok(nic)
+    }
+
+    /// Opens it; it takes what is for it, and broadcast.
+    pub(crate) fn start(self, queues: u16, ring: u32) -> Result<Nic<P>, Failure> {
         let Self { name, igb, counts } = self;
         let opened = igb.open(Queues::combined(queues).rings(ring, ring));
         let (control, queues) = opened.map_err(|error| Failure::driver(&name, error))?;
         let irqs = queues.iter().filter_map(Queue::take_irq).collect();
         let moved = vec![Totals::default(); queues.len()];
-        let nic = Nic { name, control, queues, moved, irqs, turn: 0, counts, bring_up: Counted::default() };
-        nic.control.set_promiscuous(true).map_err(|error| nic.fail(error))?;
-        Ok(nic)
+        Ok(Nic { name, control, queues, moved, irqs, turn: 0, counts, bring_up: Counted::default() })
     }
 }
 
@@ -98,6 +111,22 @@ impl<P: Platform<Irq: Wait>> Nic<P> {
     /// What was counted until now was the bring-up; the run begins.
     pub(crate) fn begin(&mut self) {
         self.bring_up = self.counts.now();
+    }
+
+    /// The queues and the vectors, each vector with the number of the first queue that it serves, for threads of their own.
+    /// The queues come back before the summary is made.
+    #[allow(clippy::type_complexity, reason = "queues and vectors")]
+    pub(crate) fn take(&mut self) -> (Vec<Queue<Meter<P>, Local>>, Vec<(u16, Vector<P>)>) {
+        let queues = core::mem::take(&mut self.queues);
+        // As they were taken: a queue got one if it was the first to ask for its vector.
+        let mut seen = Vec::new();
+        let firsts = queues.iter().filter(|queue| {
+            let new = !seen.contains(&queue.vector());
+            seen.push(queue.vector());
+            new
+        });
+        let numbers: Vec<u16> = firsts.map(Queue::index).collect();
+        (queues, numbers.into_iter().zip(self.irqs.drain(..)).collect())
     }
 
     /// Takes at most `budget` frames from each queue, shows each to `each` with its queue, and recycles it.

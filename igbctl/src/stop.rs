@@ -2,6 +2,8 @@
 
 use crate::failure::Failure;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
@@ -9,12 +11,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop {
     signal: Arc<AtomicUsize>,
+    /// Readable from the first signal on: nobody reads it.
+    file: Option<Arc<UnixStream>>,
 }
 
 impl Stop {
     /// Listens for Ctrl-C and for SIGTERM. A second one ends the process at once.
     pub(crate) fn listen() -> Self {
-        let stop = Self::default();
+        let (file, pen) = UnixStream::pair().ok().unzip();
+        let stop = Self { signal: Arc::default(), file: file.map(Arc::new) };
         let again = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             // The order matters: the first signal finds `again` unset. Where the system refuses a handler, Ctrl-C
@@ -22,6 +27,9 @@ impl Stop {
             let _ = signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, again.clone());
             let _ = signal_hook::flag::register(signal, again.clone());
             let _ = signal_hook::flag::register_usize(signal, stop.signal.clone(), signal as usize);
+            if let Some(Ok(pen)) = pen.as_ref().map(UnixStream::try_clone) {
+                let _ = signal_hook::low_level::pipe::register(signal, pen);
+            }
         }
         stop
     }
@@ -29,6 +37,11 @@ impl Stop {
     /// Whether to end.
     pub(crate) fn is_set(&self) -> bool {
         self.signal.load(Relaxed) != 0
+    }
+
+    /// What is readable once [`is_set`](Self::is_set), for threads that sleep on files.
+    pub(crate) fn file(&self) -> Option<BorrowedFd<'_>> {
+        self.file.as_ref().map(|file| file.as_fd())
     }
 
     /// What ended us, for the exit status.

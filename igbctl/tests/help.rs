@@ -14,7 +14,7 @@ fn the_help_is_this() {
 #[test]
 fn every_command_has_its_help() {
     for command in [
-        "list", "bind", "unbind", "doctor", "info", "regs", "stats", "rxdrop", "txgen", "fwd", "dump",
+        "list", "bind", "unbind", "doctor", "info", "regs", "stats", "rxdrop", "txgen", "fwd", "dump", "tap",
         "demo", "sim",
     ] {
         let said = igbctl(&[command, "--help"]);

@@ -25,6 +25,14 @@ fn names_that_mean_nothing() {
         (&["txgen", "sim:", "--to", "nobody"], "no address like"),
         (&["txgen", "sim:", "--size", "59"], "59 is not in 60..=1514"),
         (&["demo", "--qemu", "--chip", "i210"], "cannot be used with"),
+        (
+            &["tap", "sim:", "--name", "sixteen-bytes-xx"],
+            "has at most 15 bytes, and this has 16: choose a shorter one",
+        ),
+        (&["tap", "sim:", "--name", "a/b"], "'/' may not stand in an interface's name"),
+        (&["tap", "sim:", "--persist"], "needs a name of its own: --persist --name igb0"),
+        (&["tap", "sim:", "--mtu", "9703"], "9703 is not in 68..=9702"),
+        (&["tap", "sim:", "sim:/1", "--name", "a"], "give --name once for each device"),
         (&[], "Usage"),
     ] {
         let said = igbctl(arguments);
@@ -33,6 +41,20 @@ fn names_that_mean_nothing() {
         assert_eq!(said.status, Some(2), "{arguments:?}");
         assert_eq!(said.out, "", "{arguments:?}");
     }
+}
+
+/// What is found out before anything is asked of the kernel that takes a right.
+#[test]
+fn an_interface_that_cannot_be_made() {
+    let said = igbctl(&["tap", "sim:", "--name", "lo", "--json"]);
+    assert!(
+        said.err.contains("the name lo is taken by an interface that is no TAP: ip link show lo"),
+        "{}",
+        said.err
+    );
+    assert_eq!(said.status, Some(1));
+    let answer: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(answer["error"]["kind"], "failed");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod qemu;
 mod run;
 mod suite;
 mod sysroot;
+mod units;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -3,7 +3,9 @@
 //! A step installs what it needs. The runner's own closing lines are printed as they are.
 
 use crate::run::{self, Console};
-use crate::{Error, Result, asm, bench, budgets, codegen, compare, consumer, fuzz, image, qemu, sysroot};
+use crate::{
+    Error, Result, asm, bench, budgets, codegen, compare, consumer, fuzz, image, qemu, sysroot, units,
+};
 use clap::Args;
 use std::process::Command;
 use std::time::Instant;
@@ -69,6 +71,11 @@ const STEPS: &[Step] = &[
         name: "fuzz",
         about: "a million hostile inputs for each fuzz target break nothing",
         run: fuzz::step,
+    },
+    Step {
+        name: "units",
+        about: "systemd, udev and groff find nothing wrong in what the program brings for a host",
+        run: units::step,
     },
     Step { name: "docs", about: "the documentation builds without a broken link", run: docs },
 ];

@@ -11,6 +11,7 @@ mod receive;
 mod regs;
 mod run;
 mod sim;
+mod tap;
 mod txgen;
 
 use crate::args::Command;
@@ -34,6 +35,7 @@ pub(crate) fn run(command: Command, json: bool) -> Result<Report, Failure> {
         Command::Dump(options) => receive::dump(options, json),
         Command::Demo(options) => demo::demo(options),
         Command::Sim(options) => sim::sim(&options, json),
+        Command::Tap(options) => tap::tap(options),
         Command::Man(options) => man::man(&options),
     }
 }
