@@ -15,3 +15,8 @@ pub mod pair;
 pub mod wrap;
 
 pub use beds::{Bed, Incoherent, Ports, Qemu, Simulated};
+
+/// Its code runs with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/platforms.md")]
+pub mod platforms {}
