@@ -24,8 +24,11 @@ pub(super) fn iommu(machine: &Machine) -> Check {
         let units = if units.is_empty() { "a unit without a name".into() } else { units };
         return Check::ok(IOMMU, format!("on: {units}; {groups} groups"));
     }
-    let amd = machine.text("proc/cpuinfo").is_some_and(|text| text.contains("AuthenticAMD"));
-    let (table, feature, off) =
+    // The firmware's tables say whose IOMMU it is; the processor is a guess, and in a virtual machine may be a wrong one.
+    let table = |name: &str| machine.has(&format!("sys/firmware/acpi/tables/{name}"));
+    let processor = || machine.text("proc/cpuinfo").is_some_and(|text| text.contains("AuthenticAMD"));
+    let amd = table("IVRS") || (!table("DMAR") && processor());
+    let (name, feature, off) =
         if amd { ("IVRS", "AMD-Vi (IOMMU)", "amd_iommu=off") } else { ("DMAR", "VT-d", "intel_iommu=off") };
     let line = |edit: &str| format!("{edit}; update-grub; reboot");
     for word in [off, "iommu=off"] {
@@ -40,12 +43,12 @@ pub(super) fn iommu(machine: &Machine) -> Check {
     let grub = line(
         "echo 'GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX intel_iommu=on\"' > /etc/default/grub.d/iommu.cfg",
     );
-    match (machine.has(&format!("sys/firmware/acpi/tables/{table}")), amd) {
+    match (table(name), amd) {
         (false, amd) => {
             let then = if amd { String::new() } else { format!(", then {grub}") };
             Check::fail(
                 IOMMU,
-                format!("the firmware shows none (no ACPI table {table})"),
+                format!("the firmware shows none (no ACPI table {name})"),
                 format!(
                     "switch {feature} on in the firmware's setup (systemctl reboot --firmware-setup){then}"
                 ),
@@ -158,9 +161,9 @@ fn tun(machine: &Machine) -> Check {
     let about = "/dev/net/tun";
     let node = machine.host.root().join("dev/net/tun");
     if !node.exists() {
-        Check::warn(about, "is not there: no igbctl tap", "modprobe tun")
+        Check::note(about, "is not there; igbctl tap wants it").with("modprobe tun")
     } else if !(machine.access)(&node) {
-        Check::warn(about, "this user may not open it: no igbctl tap", "sudo chmod 666 /dev/net/tun")
+        Check::note(about, "this user may not open it; igbctl tap has to").with("sudo chmod 666 /dev/net/tun")
     } else {
         Check::ok(about, "may be opened")
     }

@@ -260,14 +260,15 @@ fn arguments(image: &Image, job: &Job, served: Option<&Served>, initrd: &Path, s
         line.push_str(word);
     }
     add(&["-append", &line]);
+    if job.together {
+        add(&["-device", "pcie-root-port,id=above,chassis=100,slot=100"]);
+        add(&["-device", "x3130-upstream,id=switch,bus=above"]);
+    }
     for nic in 0..job.nics {
         let (wire, number) = (nic / 2, nic + 1);
-        // Functions of one device that do not isolate each other are one group, with all that is behind them.
-        let place = match job.together {
-            true => format!(",addr=10.{nic:x},multifunction=on,disable-acs=on"),
-            false => String::new(),
-        };
-        add(&["-device", &format!("pcie-root-port,id=rp{nic},chassis={number},slot={number}{place}")]);
+        // QEMU's switch has no ACS: what is behind its ports is one group.
+        let port = if job.together { "xio3130-downstream,bus=switch" } else { "pcie-root-port" };
+        add(&["-device", &format!("{port},id=rp{nic},chassis={number},slot={number}")]);
         if let Some(served) = served {
             add(&["-device", &served.device(nic as usize)]);
             continue;
