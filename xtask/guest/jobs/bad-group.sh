@@ -1,6 +1,6 @@
 # Two devices in one IOMMU group: handed out together or not at all; the command that is named takes both.
 #: order 23
-#: timeout 120
+#: timeout 240
 #: together
 #: binary igbctl igbctl
 group=$(nic_group "$A")

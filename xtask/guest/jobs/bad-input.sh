@@ -1,6 +1,6 @@
 # What a host may have wrong for VFIO: each is told with the command that mends it, which is then what mends it.
 #: order 20
-#: timeout 240
+#: timeout 420
 #: binary igbctl igbctl
 nic_bind "$A" igb
 nic_bind "$B" igb

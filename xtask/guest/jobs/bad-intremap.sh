@@ -1,6 +1,6 @@
 # An IOMMU that guards memory but not interrupts: VFIO refuses, and we say why.
 #: order 22
-#: timeout 120
+#: timeout 240
 #: kernel intremap=off
 #: binary igbctl igbctl
 nic_bind "$A" igb

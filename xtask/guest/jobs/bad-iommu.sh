@@ -1,6 +1,6 @@
 # A machine whose IOMMU is off: bind, --bind and doctor say so, and igb keeps the device.
 #: order 21
-#: timeout 120
+#: timeout 240
 #: kernel intel_iommu=off
 #: binary igbctl igbctl
 nic_bind "$A" igb

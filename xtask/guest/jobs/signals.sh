@@ -1,6 +1,6 @@
 # SIGTERM and Ctrl-C under traffic: what is in the queues leaves, the driver is restored, the exit status says which.
 #: order 24
-#: timeout 240
+#: timeout 420
 #: nics 4
 #: binary igbctl igbctl
 for nic in "$A" "$B" "$C" "$D"; do nic_bind "$nic" igb; done

@@ -10,7 +10,7 @@
 //! #: kernel pci=nomsi  more words for the kernel's command line
 //! #: binary PACKAGE NAME   a program of the workspace, found on the guest's PATH
 //! #: block FILE HEADING  the first sh block of that file of the project under that heading, as /job/block.sh
-//! #: together        the devices are behind a switch without ACS: one IOMMU group for all
+//! #: together        the root ports are functions of one device, with ACS off: one IOMMU group for all
 //! #: expect TEXT       a complaint of the kernel that has to come, and is none then
 //! #: trace             every access to the igb devices' registers has to decode with specs/
 //! #: order 2           where it stands among the jobs; smaller ones run first
