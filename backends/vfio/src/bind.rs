@@ -71,7 +71,8 @@ impl Host {
     }
 
     /// Gives a function back to the driver that had it before [`bind`](Self::bind), or, where that is not known, to
-    /// whichever driver the kernel finds. One that vfio-pci does not have is left alone.
+    /// whichever driver the kernel finds. One that another driver has is left alone; so is one that nobody has, unless a
+    /// bind was cut short half-way.
     ///
     /// # Errors
     /// [`Error::NoDevice`]; [`Error::Busy`] while a process has its group open, because the kernel would wait for that
@@ -81,7 +82,8 @@ impl Host {
             return Err(Error::NoDevice(address));
         }
         let from = self.driver(address);
-        if from != Some(Name::new(VFIO)) {
+        let half_way = from.is_none() && self.memory(address).exists();
+        if from != Some(Name::new(VFIO)) && !half_way {
             return Ok(Change { from, to: from });
         }
         if let Some(group) = self.group(address)
@@ -309,6 +311,16 @@ mod tests {
         let host = kernel(&fake, Some("igb"), Some("vfio-pci"));
         assert_eq!(host.bind(address(NIC), false), Err(Error::NoIommu(address(NIC))));
         assert_eq!(host.driver(address(NIC)), Some(Name::new("igb")));
+    }
+
+    #[test]
+    fn a_bind_that_was_cut_short_is_undone() {
+        let fake = with(None);
+        fake.driver("igb").file(&format!("run/igb-vfio/{NIC}"), "igb\n");
+        let host = kernel(&fake, Some("igb"), None);
+        let igb = Some(Name::new("igb"));
+        assert_eq!(host.unbind(address(NIC)), Ok(Change { from: None, to: igb }));
+        assert_eq!(host.previous_driver(address(NIC)), None);
     }
 
     #[test]
