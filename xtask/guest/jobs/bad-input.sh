@@ -16,6 +16,9 @@ told() {
     grep -qF -- "$_text" /tmp/err || fail "$*: not '$_text' but: $(cat /tmp/err)"
 }
 # nobody ARGUMENT...: igbctl as a user without privileges.
+mkdir -p /etc
+echo "nobody:x:65534:65534::/tmp:/bin/sh" >>/etc/passwd
+echo "nogroup:x:65534:" >>/etc/group
 nobody() { start-stop-daemon -S -c 65534:65534 -x /usr/bin/igbctl -- "$@"; }
 
 # Modules not loaded: the text after the colon mends it.
@@ -87,7 +90,7 @@ told 2 "are one port: name two" igbctl fwd "vfio:$A" "vfio:$A"
 note "claimed twice: told who has it"
 
 # Fewer vectors than queues: it works, and says so. This device has 10.
-told 0 "10 interrupt vectors (msi-x) of 17 asked for, so queues share: --queues 9 has one for each" \
+told 0 "10 interrupt vectors (MSI-X) of 17 asked for, so queues share: --queues 9 has one for each" \
     igbctl rxdrop "vfio:$A" --queues 16 --seconds 0.1
 note "$(cat /tmp/err)"
 
