@@ -184,13 +184,13 @@ interrupts() {
     awk -v name="$1" '$NF ~ "^" name "(-|$)" { for (i = 2; i <= NF && $i ~ /^[0-9]+$/; i++) sum += $i } END { print sum + 0 }' /proc/interrupts
 }
 
-# A message masks its vector until the driver has polled: a frame costs one interrupt at most.
+# A message masks its vector until the driver has polled: a frame costs one interrupt at most, less if polls see several.
 check_interrupts() {
     _before=$(interrupts "$two")
     pings -c 100 -i 0.01 10.9.0.2 || return 1
     _count=$(($(interrupts "$two") - _before))
     # 100 frames in, 100 out; the timer of the driver raises every vector twice a second.
-    [ $_count -ge 100 ] && [ $_count -le 240 ] || { echo "$_count interrupts for 200 frames"; return 1; }
+    [ $_count -ge 20 ] && [ $_count -le 240 ] || { echo "$_count interrupts for 200 frames"; return 1; }
 }
 
 # register ADDRESS OFFSET [VALUE]: BAR 0 past the driver.

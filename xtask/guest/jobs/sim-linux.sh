@@ -1,7 +1,7 @@
 # Linux's own igb drives simulated I210, I350 and 82576: probe, link, traffic, self-test, and what Linux does not notice.
 #: order 20
 #: cpus 2
-#: timeout 300
+#: timeout 600
 #: kernel iomem=relaxed
 #: sim i210 i210 i350 i350 82576 82576
 . /job/judge.sh

@@ -1,7 +1,7 @@
 # Our driver over VFIO drives simulated I210, I350 and 82576 behind the IOMMU: bring-up, traffic, queues, interrupts, reset.
 #: order 24
 #: cpus 2
-#: timeout 300
+#: timeout 600
 #: sim i210 i210 i350 i350 82576 82576
 #: binary igb-suite vfio-suite
 . /job/judge.sh
