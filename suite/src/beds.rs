@@ -2,7 +2,9 @@
 
 use crate::wrap::{Wrapped, with_dma};
 use core::time::Duration;
-use igb::{Chip, Controller, Error, Exclusive, Igb, Local, Memory, Platform, Pool, Queue, Queues, Wait};
+use igb::{
+    Chip, Config, Controller, Error, Exclusive, Igb, Local, Memory, Platform, Pool, Queue, Queues, Wait,
+};
 use igb_qtest::{Connect, Machine, Timing};
 use igb_ring::NonCoherent;
 use igb_sim::{Device, DeviceSpec, Sim, Time, WireEnd, World};
@@ -12,6 +14,11 @@ use std::sync::Mutex;
 pub trait Ports: Sync {
     /// What drives a port.
     type Platform: Platform<Irq: Wait>;
+
+    /// What the driver is told, where a behaviour has no wish of its own.
+    fn config(&self) -> Config {
+        Config::default()
+    }
 
     /// The port's platform, fresh: nobody else may hold one.
     fn platform(&self, port: usize) -> Self::Platform;

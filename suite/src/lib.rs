@@ -12,6 +12,7 @@ mod drive;
 pub mod frames;
 mod list;
 pub mod pair;
+pub mod stuck;
 pub mod wrap;
 
 pub use beds::{Bed, Incoherent, Ports, Qemu, Simulated};

@@ -60,7 +60,7 @@ impl<P: Platform> Open<P> {
 pub fn opens_and_closes<P: Ports>(pair: &P) {
     let mut addresses = Vec::new();
     for _ in 0..3 {
-        let ports = both(pair, Queues::combined(1), Queues::combined(1), &Config::default());
+        let ports = both(pair, Queues::combined(1), Queues::combined(1), &pair.config());
         addresses.push((ports.0.address(), ports.1.address()));
         close(pair, ports);
     }
@@ -71,7 +71,7 @@ pub fn opens_and_closes<P: Ports>(pair: &P) {
 
 /// `count` frames of every length from 60 to 1514 each way, each byte as it was, and counted by both chips.
 pub fn every_length_both_ways<P: Ports>(pair: &P, count: usize) {
-    let (mut a, mut b) = both(pair, Queues::combined(1), Queues::combined(1), &Config::default());
+    let (mut a, mut b) = both(pair, Queues::combined(1), Queues::combined(1), &pair.config());
     let counts = |open: &Open<P::Platform>| open.control.statistics().expect("counts");
     let before = (counts(&a), counts(&b));
     for (from, to) in [(0, 1), (1, 0)] {
@@ -102,7 +102,7 @@ pub fn every_length_both_ways<P: Ports>(pair: &P, count: usize) {
 /// Rings of `len` descriptors go round three times, at both ends, without losing or swapping a frame.
 pub fn ring_wraps<P: Ports>(pair: &P, len: u32) {
     let queues = Queues::combined(1).rings(len, len);
-    let (mut a, mut b) = both(pair, queues, queues, &Config::default());
+    let (mut a, mut b) = both(pair, queues, queues, &pair.config());
     let (to, back) = (b.address(), a.address());
     let total = len * 3 + 7;
     for first in (0..total).step_by(32) {
@@ -132,7 +132,7 @@ pub fn ring_wraps<P: Ports>(pair: &P, len: u32) {
 
 /// Frames that B received are sent by A, from B's buffers as they are, and so come back to B: `rounds` times.
 pub fn forwards_without_copy<P: Ports>(pair: &P, rounds: u64) {
-    let (mut a, mut b) = both(pair, Queues::combined(1), Queues::combined(1), &Config::default());
+    let (mut a, mut b) = both(pair, Queues::combined(1), Queues::combined(1), &pair.config());
     let to = b.address();
     let sent: Vec<_> = (0..32).map(|n| frames::numbered(to, n, 60 + n as usize * 40)).collect();
     a.send(pair, &sent);
@@ -162,7 +162,7 @@ pub fn forwards_without_copy<P: Ports>(pair: &P, rounds: u64) {
 
 /// 256 flows over `queues` queues: each flow on one queue with one hash, in order, and every queue has some.
 pub fn spreads_flows<P: Ports>(pair: &P, queues: u16) {
-    let (mut a, mut b) = both(pair, Queues::combined(1), Queues::combined(queues), &Config::default());
+    let (mut a, mut b) = both(pair, Queues::combined(1), Queues::combined(queues), &pair.config());
     let to = b.address();
     let mut flows = Flows::new(queues);
     for round in 0..4u8 {
@@ -179,16 +179,21 @@ pub fn spreads_flows<P: Ports>(pair: &P, queues: u16) {
 
 /// Every vector of `queues` queues and the one for the rest, raised by software, wakes its own waiter and no other.
 pub fn every_vector<P: Ports>(pair: &P, queues: u16) {
-    let config = Config::default().interrupts(&[InterruptKind::MsiX]);
+    let config = pair.config().interrupts(&[InterruptKind::MsiX]);
     let (a, b) = both(pair, Queues::combined(1), Queues::combined(queues), &config);
-    assert_eq!(b.control.vectors(), queues + 1);
+    // One a queue and one for the rest; queues beyond the device's vectors share them.
+    let vectors = b.control.vectors();
+    assert!(
+        vectors == queues + 1 || (vectors > 8 && vectors <= queues),
+        "{vectors} vectors of {queues} queues"
+    );
     each_vector_wakes_its_own(&b.control, &b.queues, Duration::from_millis(50));
     close(pair, (a, b));
 }
 
 /// A sleeper wakes when a frame comes, long before its limit: `rounds` times by this kind of interrupt.
 pub fn wakes_on_frames<P: Ports>(pair: &P, kind: &'static [InterruptKind], rounds: u32) {
-    let config = Config::default().interrupts(kind);
+    let config = pair.config().interrupts(kind);
     let (mut a, mut b) = both(pair, Queues::combined(1), Queues::combined(1), &config);
     assert_eq!(b.control.interrupt_kind(), kind.first().copied());
     let to = b.address();
@@ -228,7 +233,7 @@ pub fn wakes_on_frames<P: Ports>(pair: &P, kind: &'static [InterruptKind], round
 
 /// Both ports are reset in turn while frames run from A to B; after each, frames come again, whole.
 pub fn resets_under_traffic<P: Ports>(pair: &P, rounds: u32) {
-    let (a, b) = both(pair, Queues::combined(1), Queues::combined(1), &Config::default());
+    let (a, b) = both(pair, Queues::combined(1), Queues::combined(1), &pair.config());
     let to = b.address();
     let (stop, received) = (AtomicBool::new(false), AtomicU64::new(0));
     let (controls, mut sender, mut receiver) = ([a.control, b.control], a.queues, b.queues);
@@ -290,7 +295,7 @@ pub fn resets_under_traffic<P: Ports>(pair: &P, rounds: u32) {
 /// B is closed and its memory given back while A goes on sending to it: B reaches no memory any more.
 pub fn quiet_after_close<P: Ports>(pair: &P) {
     for polite in [true, false] {
-        let (mut a, b) = both(pair, Queues::combined(1), Queues::combined(1), &Config::default());
+        let (mut a, b) = both(pair, Queues::combined(1), Queues::combined(1), &pair.config());
         let to = b.address();
         let burst: Vec<_> = (0..64).map(|n| frames::numbered(to, n, 1000)).collect();
         a.send(pair, &burst);
@@ -312,7 +317,7 @@ pub fn quiet_after_close<P: Ports>(pair: &P) {
 /// Memory decoding is switched off under traffic: a named error everywhere, nothing dies, and a new start works at once.
 pub fn decoding_off<P: Ports>(pair: &P) {
     for _ in 0..2 {
-        let (mut a, mut b) = both(pair, Queues::combined(1), Queues::combined(1), &Config::default());
+        let (mut a, mut b) = both(pair, Queues::combined(1), Queues::combined(1), &pair.config());
         let to = b.address();
         a.send(pair, &(0..32).map(|n| frames::numbered(to, n, 200)).collect::<Vec<_>>());
         let pci = b.control.platform().pci();

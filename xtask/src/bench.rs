@@ -4,7 +4,7 @@
 //! cache where the machine has none. Register accesses and allocations are counted by a program of their own.
 
 use crate::run::{self, Console};
-use crate::{Error, Result, While, apt::Apt, cache, metadata};
+use crate::{Error, Result, While, apt::Apt, cache, guest, metadata};
 use clap::Args;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -20,6 +20,9 @@ pub(crate) struct Options {
     /// Writes the table rather than comparing with it
     #[arg(long)]
     update: bool,
+    /// Counts in the Linux guest, over VFIO, rather than on a device that is memory only
+    #[arg(long)]
+    guest: bool,
 }
 
 const TABLE: &str = "docs/benchmarks.md";
@@ -43,13 +46,21 @@ const CASES: [(&str, &str); 6] = [
 
 /// The step of the tests.
 pub(crate) fn check(console: &mut Console) -> Result<()> {
-    run(console, &Options { update: false })
+    run(console, &Options { update: false, guest: false })
+}
+
+/// The step of the tests in the guest.
+pub(crate) fn check_guest(console: &mut Console) -> Result<()> {
+    run(console, &Options { update: false, guest: true })
 }
 
 /// Counts, prints, and compares or writes.
 pub(crate) fn run(console: &mut Console, options: &Options) -> Result<()> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Err(Error::Skipped("the table is of x86-64 Linux".into()));
+    }
+    if options.guest {
+        return guest::count(console, &metadata::root().join(TABLE), options.update);
     }
     let mut counts = accesses(console)?;
     instructions(console, &mut counts)?;
@@ -60,6 +71,10 @@ pub(crate) fn run(console: &mut Console, options: &Options) -> Result<()> {
     }
     let path = metadata::root().join(TABLE);
     if options.update {
+        // What was counted in the guest stays as it is.
+        let old = fs::read_to_string(&path).unwrap_or_default();
+        let rest = old.find(guest::HEADING).map_or("", |at| &old[at..]);
+        let text = if rest.is_empty() { text } else { format!("{text}\n{rest}") };
         return fs::write(&path, text).during(|| format!("writing {TABLE}"));
     }
     let old = fs::read_to_string(&path)

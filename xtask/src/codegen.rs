@@ -6,6 +6,7 @@ use igb_codegen::output::{SchemaKind, Stale};
 use igb_codegen::{Files, output};
 use std::path::Path;
 
+/// What `specs/` says.
 pub(crate) fn load(root: &Path) -> Result<Spec> {
     igb_codegen::load(&root.join("specs")).map_err(|diagnostics| Error::Failed(diagnostics.to_string()))
 }

@@ -5,6 +5,9 @@
 //! newest kernel that Debian has, a file system in memory, an IOMMU, and igb devices in pairs on a wire, each behind
 //! its own root port. A job passes if its script ends with status 0 and the kernel's log holds no complaint.
 
+mod clock;
+mod counts;
+mod evidence;
 mod image;
 mod initramfs;
 mod job;
@@ -15,6 +18,7 @@ mod trace;
 use crate::run::{self, Console};
 use crate::{Error, Result, While, metadata, qemu};
 use clap::Args;
+pub(crate) use counts::{HEADING, run as count};
 use job::Job;
 use machine::{Outcome, Verdict};
 use serde_json::json;
@@ -23,7 +27,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What to run in the guest.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Options {
     /// Names of jobs, or paths of scripts with a slash in them; all jobs if none is named
     #[arg(value_name = "JOB")]
@@ -40,6 +44,14 @@ pub(crate) struct Options {
     /// Kernel whose release begins so, as in 6.12; the newest that Debian has if not given
     #[arg(long, value_name = "RELEASE")]
     kernel: Option<String>,
+}
+
+/// The step of the tests: every job.
+pub(crate) fn step(console: &mut Console) -> Result<()> {
+    if !cfg!(target_arch = "x86_64") {
+        return Err(Error::Skipped("the guest runs this machine's programs, and is x86-64".into()));
+    }
+    run(console, &Options::default())
 }
 
 /// Runs the jobs that `options` choose. All of them run, even after one failed.

@@ -4,7 +4,7 @@
 
 use crate::run::{self, Console};
 use crate::{
-    Error, Result, asm, bench, budgets, codegen, compare, consumer, fuzz, image, qemu, sysroot, units,
+    Error, Result, asm, bench, budgets, codegen, compare, consumer, fuzz, guest, image, qemu, sysroot, units,
 };
 use clap::Args;
 use std::process::Command;
@@ -47,6 +47,11 @@ const STEPS: &[Step] = &[
         run: image::step,
     },
     Step {
+        name: "guest",
+        about: "the driver over VFIO in a Linux guest, behind an IOMMU, with Linux's own igb at the far end",
+        run: guest::step,
+    },
+    Step {
         name: "consumer",
         about: "the packages are complete and serve a crate outside the workspace",
         run: consumer::run,
@@ -76,6 +81,11 @@ const STEPS: &[Step] = &[
         name: "units",
         about: "systemd, udev and groff find nothing wrong in what the program brings for a host",
         run: units::step,
+    },
+    Step {
+        name: "guest-bench",
+        about: "a frame costs over VFIO what docs/benchmarks.md says",
+        run: bench::check_guest,
     },
     Step { name: "docs", about: "the documentation builds without a broken link", run: docs },
 ];

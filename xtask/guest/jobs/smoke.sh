@@ -1,6 +1,6 @@
 # Linux's own igb on both ends of the wire: probe, link, ping, IPv6, VLAN.
 #: order 1
-#: timeout 120
+#: timeout 300
 nic_bind "$A" igb
 nic_bind "$B" igb
 one=$(nic_name "$A") two=$(nic_name "$B")

@@ -1,6 +1,6 @@
 # A device goes from igb to vfio-pci and back, alone in its IOMMU group.
 #: order 2
-#: timeout 120
+#: timeout 300
 nic_bind "$A" igb
 nic_bind "$B" igb
 group=$(nic_group "$A")

@@ -1,6 +1,6 @@
-# Our driver forwards between two devices over VFIO; Linux's igb at both far ends: ping, IPv6, VLAN, TCP.
+# Our driver forwards between two devices over VFIO; Linux's igb at both far ends: ping, IPv6, VLAN, TCP both ways.
 #: order 5
-#: timeout 240
+#: timeout 600
 #: nics 4
 #: cpus 2
 #: binary igb-suite vfio-peer
@@ -42,6 +42,11 @@ ip -n two link set tagged up
 lossless one -c 20 -i 0.01 -s 1472 10.42.0.2
 note "20 full pings in VLAN 42, none lost"
 
-tcp one two 10.9.0.2 16
-tcp two one 10.9.0.1 16
+# TCP one way, the other way, and both ways at a time.
+tcp one two 10.9.0.2 16 7000
+tcp two one 10.9.0.1 16 7001
+tcp one two 10.9.0.2 16 7000 &
+first=$!
+tcp two one 10.9.0.1 16 7001
+wait $first || fail "TCP both ways at a time"
 peer_stop

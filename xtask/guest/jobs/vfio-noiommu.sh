@@ -1,6 +1,6 @@
 # VFIO on a machine whose IOMMU is off: refused, and told why.
 #: order 12
-#: timeout 120
+#: timeout 300
 #: kernel intel_iommu=off
 #: binary igb-suite vfio-suite
 modprobe vfio_iommu_type1 || true

@@ -1,6 +1,6 @@
 # A slot is switched off under a running driver, over VFIO: it hears of it and closes; its peer lives on.
 #: order 13
-#: timeout 120
+#: timeout 300
 #: binary igb-suite vfio-suite
 modprobe vfio_iommu_type1
 modprobe vfio-pci

@@ -1,6 +1,6 @@
-# The driver over VFIO between two devices on one wire: the suite's cases of joined ports, and binding.
+# The driver over VFIO between two devices on one wire: the suite's cases of joined ports with MSI-X, MSI and INTx, and binding.
 #: order 10
-#: timeout 300
+#: timeout 600
 #: cpus 2
 #: binary igb-suite vfio-suite
 #: expect DMAR: [DMA Write

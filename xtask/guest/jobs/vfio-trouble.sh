@@ -1,6 +1,6 @@
 # VFIO in trouble: permission, locked memory, two processes, death under traffic, a device wanted back.
 #: order 11
-#: timeout 300
+#: timeout 600
 #: cpus 1
 #: binary igb-suite vfio-suite
 # One processor: with two, QEMU 10.0 fails an assertion of its own (iotlb_to_section) when a device is reset while the

@@ -1,6 +1,6 @@
 # Our driver over VFIO answers the pings of Linux's igb, every length, woken by interrupts.
 #: order 4
-#: timeout 180
+#: timeout 480
 #: binary igb-suite vfio-peer
 nic_bind "$A" igb
 nic_bind "$B" vfio-pci

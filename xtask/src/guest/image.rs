@@ -2,12 +2,14 @@
 //!
 //! The newest kernel is looked up when the cache has none, so no version is named here that could vanish. Of its
 //! modules those stay that a job may want, with all that they depend on; of the tools busybox, `ip`, `ethtool` and
-//! the libraries that these two load.
+//! the libraries that these two load. The kernel is kept unpacked: QEMU starts such a one by itself (PVH), and an
+//! emulated processor takes seconds to unpack it.
 
 use crate::run::{Console, quiet};
 use crate::{Error, Result, While, apt::Apt, cache};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,9 +17,12 @@ use std::process::{Command, Stdio};
 /// The releases that packages come from: the second one brings new kernels.
 const SUITES: &str = "trixie trixie-backports";
 /// Counts changes of what the cached folder holds.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 /// Packages of tools, and the programs that are taken from each.
 const TOOLS: [(&str, &str); 2] = [("iproute2", "ip"), ("ethtool", "ethtool")];
+/// The dynamic loader of those packages, and where it finds libraries.
+const LOADER: &str = "usr/lib64/ld-linux-x86-64.so.2";
+const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 /// What jobs may load. One that is built into a kernel is not missed.
 const MODULES: &[&str] = &[
     "igb",
@@ -68,7 +73,7 @@ pub(crate) fn ready(console: &mut Console, wanted: Option<&str>) -> Result<Image
     let path = folder.join("release");
     let release = fs::read_to_string(&path)
         .during(|| format!("reading {}; delete {} and try again", path.display(), folder.display()))?;
-    Ok(Image { release: release.trim().into(), kernel: folder.join("vmlinuz"), tree: folder.join("tree") })
+    Ok(Image { release: release.trim().into(), kernel: folder.join("vmlinux"), tree: folder.join("tree") })
 }
 
 fn make(console: &mut Console, folder: &Path, wanted: &str) -> Result<()> {
@@ -78,7 +83,9 @@ fn make(console: &mut Console, folder: &Path, wanted: &str) -> Result<()> {
     for (package, _) in TOOLS {
         packages.extend(apt.closure(console, package, None)?);
     }
-    packages.extend(apt.closure(console, "busybox-static", None)?);
+    for package in ["busybox-static", "zstd"] {
+        packages.extend(apt.closure(console, package, None)?);
+    }
     packages.sort();
     packages.dedup();
     // Links that base-files would bring: packages may still put a file into /lib.
@@ -96,12 +103,11 @@ fn make(console: &mut Console, folder: &Path, wanted: &str) -> Result<()> {
     let kernel = kernel.iter().map(|path| root.join(path)).find(|path| path.is_file());
     let kernel =
         kernel.ok_or_else(|| Error::Missing(format!("Debian's packages of {release} hold no kernel")))?;
-    copy(&kernel, &folder.join("vmlinuz"))?;
-
     let busybox = ["usr/bin/busybox", "bin/busybox"].map(|path| root.join(path));
     let busybox = busybox.iter().find(|path| path.is_file());
     let busybox = busybox.ok_or_else(|| Error::Missing("package busybox-static holds no busybox".into()))?;
     copy(busybox, &tree.join("usr/bin/busybox"))?;
+    plain_kernel(&kernel, &root, busybox, &folder.join("vmlinux"))?;
     for (package, program) in TOOLS {
         let places = ["usr/bin", "usr/sbin"].map(|folder| format!("{folder}/{program}"));
         let place = places.iter().find(|place| root.join(place).is_file());
@@ -187,10 +193,8 @@ fn numbers(release: &str) -> Vec<u32> {
 
 /// What the dynamic loader of `root` loads for `program`, and that loader: paths within `root`.
 fn libraries(console: &mut Console, root: &Path, program: &str) -> Result<Vec<String>> {
-    const LOADER: &str = "usr/lib64/ld-linux-x86-64.so.2";
-    const FOLDER: &str = "usr/lib/x86_64-linux-gnu";
     let mut loader = Command::new(root.join(LOADER));
-    loader.arg("--library-path").arg(root.join(FOLDER)).arg("--list").arg(root.join(program));
+    loader.arg("--library-path").arg(root.join(LIBRARIES)).arg("--list").arg(root.join(program));
     let text = quiet(console, "looking libraries up", &mut loader)?;
     let mut found = vec![LOADER.to_owned()];
     for line in text.lines() {
@@ -198,11 +202,11 @@ fn libraries(console: &mut Console, root: &Path, program: &str) -> Result<Vec<St
         if name.trim().starts_with('/') {
             continue; // the loader itself
         }
-        let Some(file) = place.trim().strip_prefix(&format!("{}/", root.join(FOLDER).display())) else {
+        let Some(file) = place.trim().strip_prefix(&format!("{}/", root.join(LIBRARIES).display())) else {
             return Err(Error::Missing(format!("{program} of the guest lacks the library {}", name.trim())));
         };
         let file = file.split_whitespace().next().unwrap_or_default();
-        found.push(format!("{FOLDER}/{file}"));
+        found.push(format!("{LIBRARIES}/{file}"));
     }
     Ok(found)
 }
@@ -271,6 +275,58 @@ fn walk(folder: &Path, each: &mut impl FnMut(&Path)) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Unpacks the kernel that lies within a `bzImage`. Where it lies, the head of such a file says ("The Linux/x86 Boot
+/// Protocol", setup_sects, payload_offset, payload_length).
+fn plain_kernel(image: &Path, root: &Path, busybox: &Path, place: &Path) -> Result<()> {
+    let what = || format!("unpacking {}", image.display());
+    let unknown = || Error::Missing(format!("{}: no kernel that can be unpacked here", image.display()));
+    let bytes = fs::read(image).during(what)?;
+    let word = |at: usize| {
+        let word = bytes.get(at..at + 4).and_then(|word| word.try_into().ok()).map(u32::from_le_bytes);
+        word.and_then(|word| usize::try_from(word).ok())
+    };
+    let setup = match bytes.get(0x1f1).copied().ok_or_else(unknown)? {
+        0 => 4,
+        sectors => usize::from(sectors),
+    };
+    let (Some(offset), Some(len)) = (word(0x248), word(0x24c)) else { return Err(unknown()) };
+    let start = offset.saturating_add((setup + 1) * 512);
+    let payload = bytes.get(start..start.saturating_add(len)).ok_or_else(unknown)?;
+    let mut command = match payload {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            let mut command = Command::new(root.join(LOADER));
+            command.arg("--library-path").arg(root.join(LIBRARIES)).arg(root.join("usr/bin/zstd"));
+            command.arg("-dcq");
+            command
+        }
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => {
+            let mut command = Command::new(busybox);
+            command.arg("xzcat");
+            command
+        }
+        [0x1f, 0x8b, ..] => {
+            let mut command = Command::new(busybox);
+            command.arg("zcat");
+            command
+        }
+        _ => return Err(unknown()),
+    };
+    let packed = place.with_extension("packed");
+    fs::write(&packed, payload).during(what)?;
+    let (input, output) = (fs::File::open(&packed).during(what)?, fs::File::create(place).during(what)?);
+    // Its length stands behind the packed data, which some of these programs complain about after all is unpacked.
+    let said = command.stdin(input).stdout(output).stderr(Stdio::piped()).output().during(what)?;
+    fs::remove_file(&packed).during(what)?;
+    let mut magic = [0; 4];
+    let size = fs::metadata(place).during(what)?.len();
+    fs::File::open(place).and_then(|mut file| file.read_exact(&mut magic)).during(what)?;
+    if magic == *b"\x7fELF" && size > payload.len() as u64 {
+        Ok(())
+    } else {
+        Err(Error::Failed(format!("{}: {}", what(), String::from_utf8_lossy(&said.stderr).trim())))
+    }
 }
 
 /// A module's bytes, unpacked by the guest's busybox so that this machine needs no such program.

@@ -18,7 +18,16 @@
 
 use crate::{Error, Result, While};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// A plugin of QEMU that counts what the job marks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Counter {
+    /// The library.
+    pub(crate) plugin: PathBuf,
+    /// Where it writes.
+    pub(crate) log: PathBuf,
+}
 
 /// A job and the machine that it wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +50,7 @@ pub(crate) struct Job {
     pub(crate) together: bool,
     pub(crate) trace: bool,
     pub(crate) order: u32,
+    pub(crate) counter: Option<Counter>,
 }
 
 impl Job {
@@ -68,6 +78,7 @@ impl Job {
             together: false,
             trace: false,
             order: 100,
+            counter: None,
         };
         for (index, line) in script.lines().enumerate() {
             let Some(wish) = line.strip_prefix("#:") else {

@@ -4,6 +4,8 @@
 //! `up SECONDS` when the job begins, `note TEXT` for what a job wants shown, `exit STATUS` when it ended, and then the
 //! kernel's log. A guest that stops without a status has failed, whatever stopped it.
 
+use super::clock;
+use super::evidence;
 use super::image::Image;
 use super::job::Job;
 use super::simulated::Served;
@@ -25,6 +27,17 @@ pub(crate) struct Host<'a> {
     pub(crate) qemu: &'a Path,
     /// The programs that were built, by name.
     pub(crate) programs: &'a BTreeMap<String, PathBuf>,
+}
+
+/// How long a kernel that was asked may be silent before it has said all.
+const ANSWERING: Duration = Duration::from_secs(3);
+
+/// Files of a machine: what it starts from, where it reports, where it is told things, what QEMU says.
+struct Files<'a> {
+    initrd: &'a Path,
+    status: &'a Path,
+    control: &'a Path,
+    said: &'a Path,
 }
 
 /// What came of a job.
@@ -145,11 +158,22 @@ fn boot(
     let started = Instant::now();
     let said = work.join("qemu");
     let served = Served::start(job, host.programs, work)?;
-    let (mut child, program) = start(host.qemu, image, job, served.as_ref(), &initrd, &status, &said)?;
-    let (lines, first_job_line) = follow(console, &mut child, job, started);
-    let ended = match lines.ended {
+    let socket = Socket::new();
+    let files = Files { initrd: &initrd, status: &status, control: &socket.path, said: &said };
+    let (mut child, program) = start(host.qemu, image, job, served.as_ref(), &files)?;
+    let mut lines = Lines::new(&mut child);
+    let ended = match lines.follow(console, job, started) {
         true => Some(child.wait().during(|| format!("waiting for {program}"))?),
         false => {
+            console.now(&format!("{}: no end in time, looking why", job.name));
+            let evidence = evidence::take(&child, &socket.path, job);
+            lines.text.push_str(&format!("=== no end in time; the machine from outside:\n{evidence}"));
+            lines.text.push_str("=== and what its kernel says when asked:\n");
+            let asked = child.stdin.as_mut().map(|input| evidence::ask_kernel(input, &socket.path));
+            lines.rest(ANSWERING);
+            if let Some(Err(error)) = asked {
+                lines.text.push_str(&format!("the kernel could not be asked: {error}\n"));
+            }
             let _ = child.kill();
             let _ = child.wait();
             None
@@ -178,7 +202,7 @@ fn boot(
     let outcome = Outcome {
         verdict,
         seconds,
-        boot_seconds: first_job_line.unwrap_or(seconds),
+        boot_seconds: lines.job_began.unwrap_or(seconds),
         notes,
         complaints,
         console: lines.text,
@@ -214,18 +238,16 @@ fn start(
     image: &Image,
     job: &Job,
     served: Option<&Served>,
-    initrd: &Path,
-    status: &Path,
-    said: &Path,
+    files: &Files<'_>,
 ) -> Result<(Child, String)> {
-    let mut arguments = arguments(image, job, served, initrd, status);
+    let mut arguments = arguments(image, job, served, files);
     if job.trace {
-        arguments.extend(["-D".to_owned(), traced(status).display().to_string()]);
+        arguments.extend(["-D".to_owned(), traced(files.status).display().to_string()]);
         arguments.extend(trace::EVENTS.iter().flat_map(|event| ["-trace".to_owned(), (*event).to_owned()]));
     }
     let spawn = |mut command: Command| {
-        let said = File::create(said)?;
-        command.args(&arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said).spawn()
+        let said = File::create(files.said)?;
+        command.args(&arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(said).spawn()
     };
     let program = qemu.display().to_string();
     // The machine must not outlive us if we are killed. Where util-linux lacks this, the time limit still holds.
@@ -240,7 +262,7 @@ fn start(
 
 /// A q35 machine with an IOMMU, and igb devices behind root ports of their own: each alone in its IOMMU group.
 /// Two hub ports of one number are the wire between two devices; nothing leads out of the machine.
-fn arguments(image: &Image, job: &Job, served: Option<&Served>, initrd: &Path, status: &Path) -> Vec<String> {
+fn arguments(image: &Image, job: &Job, served: Option<&Served>, files: &Files<'_>) -> Vec<String> {
     let mut list: Vec<String> = Vec::new();
     let mut add = |words: &[&str]| list.extend(words.iter().map(|&word| word.to_owned()));
     add(&["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
@@ -249,12 +271,18 @@ fn arguments(image: &Image, job: &Job, served: Option<&Served>, initrd: &Path, s
     // Shared, so that simulated chips reach it.
     add(&["-object", &format!("memory-backend-memfd,id=ram,size={}M,share=on", job.memory_mib)]);
     add(&["-device", "intel-iommu,intremap=on,caching-mode=on"]);
-    add(&["-serial", "stdio", "-serial", &format!("file:{}", status.display())]);
-    add(&["-kernel", &image.kernel.display().to_string(), "-initrd", &initrd.display().to_string()]);
+    add(&["-chardev", &format!("stdio,id={},signal=off", evidence::CONSOLE)]);
+    add(&["-serial", &format!("chardev:{}", evidence::CONSOLE)]);
+    add(&["-serial", &format!("file:{}", files.status.display())]);
+    add(&["-qmp", &format!("unix:{},server=on,wait=off", files.control.display())]);
+    add(&["-kernel", &image.kernel.display().to_string(), "-initrd", &files.initrd.display().to_string()]);
     // Interrupt remapping's timer test fails on a loaded host, hence no_timer_check.
     let mut line =
-        "console=ttyS0 loglevel=4 panic=-1 mitigations=off no_timer_check tsc=reliable intel_iommu=on"
+        "console=ttyS0 loglevel=4 panic=-1 mitigations=off no_timer_check tsc=reliable intel_iommu=on sysrq_always_enabled=1"
             .to_owned();
+    if let Some(rate) = clock::rate_khz() {
+        line.push_str(&format!(" tsc_early_khz={rate}"));
+    }
     if job.together {
         line.push_str(" pci=disable_acs_redir=pci:1b36:000c"); // QEMU's root ports
     }
@@ -263,6 +291,10 @@ fn arguments(image: &Image, job: &Job, served: Option<&Served>, initrd: &Path, s
         line.push_str(word);
     }
     add(&["-append", &line]);
+    if let Some(counter) = &job.counter {
+        add(&["-plugin", &counter.plugin.display().to_string(), "-d", "plugin"]);
+        add(&["-D", &counter.log.display().to_string()]);
+    }
     for nic in 0..job.nics {
         let (wire, number) = (nic / 2, nic + 1);
         // Functions of one device that do not isolate each other are one group, with all that is behind them.
@@ -281,50 +313,84 @@ fn arguments(image: &Image, job: &Job, served: Option<&Served>, initrd: &Path, s
     list
 }
 
-struct Lines {
-    text: String,
-    ended: bool,
+/// Where QEMU is told things. In the folder for temporary files, because paths of sockets are short: 107 bytes.
+struct Socket {
+    path: PathBuf,
 }
 
-/// Reads the console until the machine ends or the job's time is up; when the job began, too.
-fn follow(console: &mut Console, child: &mut Child, job: &Job, started: Instant) -> (Lines, Option<f64>) {
-    let (sender, receiver) = mpsc::channel();
-    if let Some(output) = child.stdout.take() {
-        std::thread::spawn(move || {
-            let mut reader = BufReader::new(output);
-            let mut line = Vec::new();
-            while matches!(reader.read_until(b'\n', &mut line), Ok(n) if n > 0) {
-                let text = String::from_utf8_lossy(&line).replace('\r', "");
-                line.clear();
-                if sender.send(text).is_err() {
-                    break;
-                }
-            }
-        });
+impl Socket {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("igb-guest-{}", std::process::id()));
+        let _ = fs::remove_file(&path); // of a process that had our number
+        Self { path }
     }
-    let limit = Duration::from_secs(job.timeout_secs);
-    let mut lines = Lines { text: String::new(), ended: false };
-    let (mut last, mut began) = (String::new(), None);
-    while let Some(left) = limit.checked_sub(started.elapsed()) {
-        match receiver.recv_timeout(left.min(Duration::from_millis(500))) {
-            Ok(line) => {
-                if line.starts_with("job begins") && began.is_none() {
-                    began = Some(started.elapsed().as_secs_f64());
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// What the machine's console says.
+struct Lines {
+    receiver: mpsc::Receiver<String>,
+    text: String,
+    /// Seconds from the start of the machine to that of the job.
+    job_began: Option<f64>,
+}
+
+impl Lines {
+    fn new(child: &mut Child) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        if let Some(output) = child.stdout.take() {
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(output);
+                let mut line = Vec::new();
+                while matches!(reader.read_until(b'\n', &mut line), Ok(n) if n > 0) {
+                    let text = String::from_utf8_lossy(&line).replace('\r', "");
+                    line.clear();
+                    if sender.send(text).is_err() {
+                        break;
+                    }
                 }
-                if !line.trim().is_empty() {
-                    last = line.trim().to_owned();
-                }
-                lines.text.push_str(&line);
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                lines.ended = true;
-                break;
-            }
+            });
         }
-        console.now(&format!("{} {} s  {last}", job.name, started.elapsed().as_secs()));
+        Self { receiver, text: String::new(), job_began: None }
     }
-    (lines, began)
+
+    /// Reads until the machine ends, or the job's time is up: false.
+    fn follow(&mut self, console: &mut Console, job: &Job, started: Instant) -> bool {
+        let limit = Duration::from_secs(job.timeout_secs);
+        let mut last = String::new();
+        while let Some(left) = limit.checked_sub(started.elapsed()) {
+            match self.receiver.recv_timeout(left.min(Duration::from_millis(500))) {
+                Ok(line) => {
+                    if line.starts_with("job begins") && self.job_began.is_none() {
+                        self.job_began = Some(started.elapsed().as_secs_f64());
+                    }
+                    if !line.trim().is_empty() {
+                        last = line.trim().to_owned();
+                    }
+                    self.text.push_str(&line);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return true,
+            }
+            console.now(&format!("{} {} s  {last}", job.name, started.elapsed().as_secs()));
+        }
+        false
+    }
+
+    /// Takes what still comes, until nothing has for as long as `quiet`.
+    fn rest(&mut self, quiet: Duration) {
+        let limit = Instant::now() + 10 * quiet;
+        while Instant::now() < limit
+            && let Ok(line) = self.receiver.recv_timeout(quiet)
+        {
+            self.text.push_str(&line);
+        }
+    }
 }
 
 /// What came over the second serial line.
