@@ -79,6 +79,15 @@ arrived=$(member /tmp/f rx_frames 12)
     fail "$received frames received, $forwarded forwarded, $left left the device, $arrived arrived"
 note "SIGTERM to a forwarder: $received frames received, all of them forwarded, sent and taken at the far end"
 
+# After SIGKILL nothing is given back, and what was remembered is enough for unbind.
+igbctl rxdrop "vfio:$A" --bind >/tmp/a 2>&1 &
+a=$!
+until_true 20 test -e "/run/igb-vfio/$A" || fail "not taken: $(cat /tmp/a)"
+kill -9 $a
+wait $a || true
+igbctl unbind "$A"
+given_back "$A"
+
 # And they are Linux's again, both ends of a wire.
 ip netns add far
 near=$(nic_name "$A") far=$(nic_name "$B")
