@@ -66,6 +66,10 @@ impl Diagnostic {
             ("duplicate mapping key: ", "key said twice: "),
             ("expected mapping start", "expected keys and values here"),
             ("expected sequence start", "expected a list here"),
+            ("invalid u32", "no number from 0 to 0xffffffff"),
+            ("invalid u16", "no number from 0 to 65535"),
+            ("invalid u8", "no number from 0 to 255"),
+            ("invalid u64", "no number from 0 to 0xffffffffffffffff"),
         ] {
             message = message.replace(theirs, ours);
         }

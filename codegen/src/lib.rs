@@ -9,5 +9,5 @@ pub mod output;
 pub mod raw;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use emit::{Files, json, registers, words};
-pub use load::load;
+pub use emit::{Files, html, json, markdown, registers, svd, words};
+pub use load::{load, load_texts};

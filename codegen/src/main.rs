@@ -24,29 +24,33 @@ enum Command {
     Check,
     /// Prints the description as JSON, every default filled in.
     Json,
-    /// Prints the JSON Schema of one kind of file.
+    /// Prints a JSON Schema: of one kind of file, or of what `json` prints.
     Schema {
-        /// sources, chips, registers or words
+        /// sources, chips, registers, words or json
         kind: igb_codegen::output::SchemaKind,
     },
     /// Writes Rust files.
     Rust {
-        /// Registers, PHY registers or descriptors.
-        #[arg(value_enum)]
-        part: Part,
-        /// The directory that then holds exactly the generated files.
-        out: PathBuf,
-        /// Only compares.
-        #[arg(long)]
-        check: bool,
+        /// `registers`, or a folder of words as chips.yaml names it.
+        part: String,
+        #[command(flatten)]
+        output: Output,
     },
+    /// Writes the register reference as HTML: an index, and a page for each chip.
+    Html(Output),
+    /// Writes the register reference as Markdown.
+    Markdown(Output),
+    /// Writes CMSIS-SVD, a file for each chip.
+    Svd(Output),
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Part {
-    Registers,
-    Phy,
-    Descriptors,
+#[derive(clap::Args)]
+struct Output {
+    /// The directory that then holds exactly the generated files of this kind.
+    out: PathBuf,
+    /// Only compares.
+    #[arg(long)]
+    check: bool,
 }
 
 fn main() -> ExitCode {
@@ -68,27 +72,36 @@ fn main() -> ExitCode {
             println!("{:#}", igb_codegen::json::spec(&spec));
             ExitCode::SUCCESS
         }
-        Command::Rust { part, out, check } => {
-            let files = match part {
-                Part::Registers => igb_codegen::registers(&spec),
-                Part::Phy => igb_codegen::words(&spec, &spec.phy),
-                Part::Descriptors => igb_codegen::words(&spec, &spec.descriptors),
-            };
-            let result = if check {
-                igb_codegen::output::check(&out, &files)
-            } else {
-                igb_codegen::output::write(&out, &files)
-            };
-            match result {
-                Err(error) => {
-                    eprintln!("{}: {error}", out.display());
-                    ExitCode::from(3)
-                }
-                Ok(stale) => {
-                    stale.iter().for_each(|one| eprintln!("{one}"));
-                    ExitCode::from(u8::from(check && !stale.is_empty()))
-                }
+        Command::Rust { part, output } if part == "registers" => put(&output, &igb_codegen::registers(&spec)),
+        Command::Rust { part, output } => match spec.words.get(&part) {
+            Some(words) => put(&output, &igb_codegen::words(&spec, words)),
+            None => {
+                let known: Vec<_> = spec.words.keys().map(String::as_str).collect();
+                eprintln!(
+                    "no folder of words is called `{part}`\n  help: there are registers {}",
+                    known.join(" ")
+                );
+                ExitCode::from(2)
             }
+        },
+        Command::Html(output) => put(&output, &igb_codegen::html(&spec)),
+        Command::Markdown(output) => put(&output, &igb_codegen::markdown(&spec)),
+        Command::Svd(output) => put(&output, &igb_codegen::svd(&spec)),
+    }
+}
+
+fn put(output: &Output, files: &igb_codegen::Files) -> ExitCode {
+    let Output { out, check } = output;
+    let result =
+        if *check { igb_codegen::output::check(out, files) } else { igb_codegen::output::write(out, files) };
+    match result {
+        Err(error) => {
+            eprintln!("{}: {error}", out.display());
+            ExitCode::from(3)
+        }
+        Ok(stale) => {
+            stale.iter().for_each(|one| eprintln!("{one}"));
+            ExitCode::from(u8::from(*check && !stale.is_empty()))
         }
     }
 }

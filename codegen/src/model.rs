@@ -65,16 +65,21 @@ pub struct Spec {
     pub numbers: BTreeMap<String, String>,
     /// Groups of registers, by file name.
     pub groups: Vec<Group>,
-    /// PHY registers.
-    pub phy: Vec<Words>,
-    /// Descriptor words.
-    pub descriptors: Vec<Words>,
+    /// Values rather than places, by the folder that describes them.
+    pub words: BTreeMap<String, Vec<Words>>,
+    /// Bytes of the register window.
+    pub window: u32,
 }
 
 impl Spec {
     /// All registers, in order of their groups.
     pub fn registers(&self) -> impl Iterator<Item = (&Group, &Register)> {
         self.groups.iter().flat_map(|group| group.registers.iter().map(move |register| (group, register)))
+    }
+
+    /// The words of one folder; none where there is no such folder.
+    pub fn words(&self, folder: &str) -> &[Words] {
+        self.words.get(folder).map_or(&[], Vec::as_slice)
     }
 
     /// Every chip of the description.
@@ -255,8 +260,10 @@ pub struct Word {
     pub datasheet: Option<String>,
     /// 8, 16, 32 or 64.
     pub bits: u8,
-    /// Register address.
+    /// Its address, where it has one.
     pub address: Option<u16>,
+    /// Bits of such an address: 8 or 16.
+    pub address_bits: u8,
     /// Page.
     pub page: Option<u16>,
     /// MMD device address.

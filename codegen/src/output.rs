@@ -1,6 +1,7 @@
 //! Writing generated files, or checking that they are as they should be.
 
 use crate::Files;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -37,7 +38,7 @@ pub fn check(dir: &Path, files: &Files) -> io::Result<Vec<Stale>> {
             Err(error) => return Err(error),
         }
     }
-    for path in present(dir)? {
+    for path in present(dir, files)? {
         if path.file_name().and_then(|name| name.to_str()).is_none_or(|name| !files.contains_key(name)) {
             stale.push(Stale::Orphan(path));
         }
@@ -63,20 +64,22 @@ pub fn write(dir: &Path, files: &Files) -> io::Result<Vec<Stale>> {
     Ok(stale)
 }
 
-fn present(dir: &Path) -> io::Result<Vec<PathBuf>> {
+/// The files in `dir` that end as the generated ones do.
+fn present(dir: &Path, files: &Files) -> io::Result<Vec<PathBuf>> {
+    let ends: BTreeSet<_> = files.keys().filter_map(|name| Path::new(name).extension()).collect();
     match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
         Ok(entries) => {
             let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
-            paths.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+            paths.retain(|path| path.extension().is_some_and(|extension| ends.contains(extension)));
             paths.sort();
             Ok(paths)
         }
     }
 }
 
-/// The kinds of files of a description.
+/// What has a JSON Schema: the files of a description, and the JSON that is made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum SchemaKind {
     /// `sources.yaml`
@@ -85,13 +88,15 @@ pub enum SchemaKind {
     Chips,
     /// `registers/*.yaml`
     Registers,
-    /// `phy/*.yaml` and `descriptors/*.yaml`
+    /// The files of a folder of words
     Words,
+    /// What `json` prints
+    Json,
 }
 
 impl SchemaKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Sources, Self::Chips, Self::Registers, Self::Words];
+    pub const ALL: [Self; 5] = [Self::Sources, Self::Chips, Self::Registers, Self::Words, Self::Json];
 
     /// The file that its schema is kept in.
     pub const fn file_name(self) -> &'static str {
@@ -100,6 +105,7 @@ impl SchemaKind {
             Self::Chips => "chips.schema.json",
             Self::Registers => "registers.schema.json",
             Self::Words => "words.schema.json",
+            Self::Json => "json.schema.json",
         }
     }
 
@@ -110,6 +116,7 @@ impl SchemaKind {
             Self::Chips => schemars::schema_for!(crate::raw::ChipsFile),
             Self::Registers => schemars::schema_for!(crate::raw::RegistersFile),
             Self::Words => schemars::schema_for!(crate::raw::WordsFile),
+            Self::Json => schemars::schema_for!(crate::json::Description),
         };
         format!("{:#}\n", schema.as_value())
     }

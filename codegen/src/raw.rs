@@ -267,7 +267,7 @@ pub struct Cluster {
     pub members: Vec<String>,
 }
 
-/// `phy/*.yaml` and `descriptors/*.yaml`.
+/// The files of a folder of words.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WordsFile {
@@ -276,6 +276,9 @@ pub struct WordsFile {
     pub group: Spanned<String>,
     /// What the group is about.
     pub doc: String,
+    /// Bits of an address: 8 if left out, or 16. An MMD device's addresses always have 16.
+    #[serde(default)]
+    pub address_bits: Option<u8>,
     /// The words.
     #[schemars(with = "Vec<Word>")]
     pub words: Vec<Spanned<Word>>,
@@ -292,7 +295,7 @@ pub struct Word {
     pub datasheet: Option<String>,
     /// 8, 16, 32 or 64.
     pub bits: u8,
-    /// Register address, where it is a register.
+    /// Its address, where it has one: of a register, a word, a byte.
     #[serde(default)]
     pub address: Option<u16>,
     /// Page, where addresses have pages.

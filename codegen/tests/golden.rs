@@ -2,7 +2,7 @@
 //! be reviewed like code. `golden_compiles.rs` compiles it.
 
 use igb_codegen::output::{check, write};
-use igb_codegen::{Files, json, load, registers, words};
+use igb_codegen::{Files, html, json, load, markdown, registers, svd, words};
 use std::path::{Path, PathBuf};
 
 fn cases() -> PathBuf {
@@ -22,11 +22,12 @@ fn golden(case: &str) {
     let case = cases().join(case);
     let spec = load(&case.join("specs")).unwrap_or_else(|wrong| panic!("{wrong}"));
     compare(&case.join("expected/registers"), &registers(&spec));
-    for (name, groups) in [("phy", &spec.phy), ("descriptors", &spec.descriptors)] {
-        if !groups.is_empty() {
-            compare(&case.join("expected").join(name), &words(&spec, groups));
-        }
+    for (name, groups) in &spec.words {
+        compare(&case.join("expected").join(name), &words(&spec, groups));
     }
+    compare(&case.join("expected/html"), &html(&spec));
+    compare(&case.join("expected/markdown"), &markdown(&spec));
+    compare(&case.join("expected/svd"), &svd(&spec));
     let text = format!("{:#}\n", json::spec(&spec));
     let path = case.join("expected/spec.json");
     if std::env::var_os("BLESS").is_some() {

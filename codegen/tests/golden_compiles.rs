@@ -89,6 +89,24 @@ fn a_count_of_zero_is_no_register() {
 }
 
 #[test]
+fn a_chip_that_is_known_has_its_registers_without_asking() {
+    use uart::chip::s4::Regs;
+    let regs = Regs::new(Words::new());
+    assert_eq!(
+        (regs.chip(), regs.dma(1).offset(), regs.dma_at::<1>().offset()),
+        (uart::Chip::S4, 0x808, 0x808)
+    );
+    assert_eq!((regs.lcr_at::<3>().offset(), regs.r#type().offset()), (0x410, 0x10));
+    assert_eq!(uart::chip::s1::Regs::new(Words::new()).r#type().offset(), 0x8);
+}
+
+#[test]
+#[should_panic(expected = "LCR[1]: the s1 has fewer")]
+fn an_element_beyond_the_last_panics() {
+    let _ = uart::chip::s1::Regs::new(Words::new()).lcr(1);
+}
+
+#[test]
 fn offsets_and_words_of_rust_are_no_obstacle() {
     use uart::{Chip, Regs};
     let offset = |chip| Regs::new(Words::new(), chip).r#type().offset();

@@ -55,6 +55,10 @@ fn every_mistake_is_told_where_it_is() {
         if std::env::var_os("BLESS").is_some() {
             fs::write(&expected, &text).unwrap();
         }
+        // Every message has its place and says what to do.
+        let messages = text.lines().filter(|line| line.starts_with("specs/")).count();
+        let hints = text.lines().filter(|line| line.starts_with("  help: ")).count();
+        assert!(messages > 0 && hints == messages, "{}: {text}", case.display());
         if fs::read_to_string(&expected).unwrap_or_default() != text {
             unexpected.push(format!("{}:\n{text}", case.display()));
         }
@@ -75,10 +79,10 @@ fn with_registers(text: &str) -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn a_file_of_two_megabytes_is_not_read() {
-    let (_folder, specs) = with_registers(&"# nothing\n".repeat(200_000));
+fn a_file_of_ten_megabytes_is_not_read() {
+    let (_folder, specs) = with_registers(&"# nothing\n".repeat(1_000_000));
     insta::assert_snapshot!(said(&specs), @r"
-    specs/registers/port.yaml: 2000000 bytes, and a description file has at most 1048576
+    specs/registers/port.yaml: 10000000 bytes, and a description file has at most 1048576
       help: give each functional group its own file
     1 error in the description
     ");

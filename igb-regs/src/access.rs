@@ -8,12 +8,82 @@ use tock_registers::fields::{Field, FieldValue};
 use tock_registers::{LocalRegisterCopy, RegisterLongName};
 
 /// A typed copy of a register's value: fields are picked from it without a further access.
-pub type Snapshot<R> = LocalRegisterCopy<u32, R>;
+///
+/// It has the methods of tock-registers' `LocalRegisterCopy`; printed with `{:?}` it shows the value and the fields
+/// that are not 0. It does not know its chip: where chips have different fields in the same bits, all their names
+/// stand there.
+///
+/// ```
+/// use igb_regs::{CTRL, DTXCTL, Snapshot, STATUS};
+///
+/// let status = Snapshot::<STATUS>::new(0x3);
+/// assert!(status.is_set(STATUS::LU));
+/// assert_eq!(format!("{status:?}"), "STATUS {value: 0x00000003, FD: 1, LU: 1}");
+/// assert_eq!(format!("{:?}", Snapshot::<CTRL>::new(0)), "CTRL {value: 0x00000000}");
+/// assert_eq!(
+///     format!("{:?}", Snapshot::<DTXCTL>::new(0x4)),
+///     "DTXCTL {value: 0x00000004, IEEE8023LL|ENABLE_SPOOF_QUEUE: 1}"
+/// );
+/// ```
+pub struct Snapshot<R: Register>(LocalRegisterCopy<u32, R>);
+
+impl<R: Register> Snapshot<R> {
+    /// A value that was read earlier, or elsewhere.
+    #[inline]
+    pub const fn new(value: u32) -> Self {
+        Self(LocalRegisterCopy::new(value))
+    }
+}
+
+impl<R: Register> core::ops::Deref for Snapshot<R> {
+    type Target = LocalRegisterCopy<u32, R>;
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<R: Register + Copy> Clone for Snapshot<R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<R: Register + Copy> Copy for Snapshot<R> {}
+
+impl<R: Register> fmt::Debug for Snapshot<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// The names of all fields that have the same bits.
+        struct Names(&'static [(&'static str, u8, u8)], (u8, u8));
+        impl fmt::Debug for Names {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let same = self.0.iter().filter(|(_, low, width)| (*low, *width) == self.1);
+                same.enumerate()
+                    .try_for_each(|(n, (name, ..))| write!(f, "{}{name}", if n == 0 { "" } else { "|" }))
+            }
+        }
+        let value = self.0.get();
+        write!(f, "{} ", R::NAME)?;
+        let mut map = f.debug_map();
+        map.entry(&format_args!("value"), &format_args!("{value:#010x}"));
+        let mut last = None;
+        for (_, low, width) in R::FIELDS {
+            let bits = value >> low & (u32::MAX >> (32 - u32::from(*width)));
+            // Fields stand in order of their bits, so equal ones are neighbours.
+            if bits != 0 && last != Some((*low, *width)) {
+                map.entry(&Names(R::FIELDS, (*low, *width)), &bits);
+            }
+            last = Some((*low, *width));
+        }
+        map.finish()
+    }
+}
 
 /// The tag type of one register, made by the generator.
 pub trait Register: RegisterLongName + 'static {
     /// The datasheet's name.
     const NAME: &'static str;
+    /// Its fields: name, lowest bit, number of bits. Fields of different chips may share bits.
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[];
     /// Bits that [`Reg::modify`] writes as 0 whatever was read, because writing the 1 that was read would act:
     /// write-1-to-clear, write-1-to-set, self-clearing and trigger fields of a register that also has plain ones.
     const QUIET: u32 = 0;

@@ -1,7 +1,7 @@
 //! From numbers to names: which register an offset is, and what the bits of a value say.
 
 use crate::Chip;
-use crate::meta::{RegisterInfo, lookup};
+use crate::meta::{FieldInfo, RegisterInfo, lookup};
 use core::fmt;
 
 /// The name of whatever a chip has at an offset.
@@ -61,10 +61,18 @@ pub struct Decoded {
     register: Option<&'static RegisterInfo>,
 }
 
+/// Fields and a value, as [`Decoded`] shows them.
+struct Shown<I>(I, u32);
+
 impl Decoded {
     /// `value`, read from or written to `offset`.
     pub fn new(chip: Chip, offset: u32, value: u32) -> Self {
         Self { chip, value, register: lookup(chip, offset).map(|(register, _)| register) }
+    }
+
+    /// The same of these fields, whatever register they are of. Bits of no field show if there is any field.
+    pub fn of<'a>(fields: impl Iterator<Item = &'a FieldInfo> + Clone, value: u32) -> impl fmt::Display {
+        Shown(fields, value)
     }
 
     /// The bits that are set and belong to no described field. All of them where the register has fields, none where
@@ -80,9 +88,18 @@ impl Decoded {
 
 impl fmt::Display for Decoded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut gap = "";
-        for field in self.register.into_iter().flat_map(|register| register.fields(self.chip)) {
-            let value = field.read(self.value);
+        let fields = self.register.into_iter().flat_map(|register| register.fields(self.chip));
+        Shown(fields, self.value).fmt(f)
+    }
+}
+
+impl<'a, I: Iterator<Item = &'a FieldInfo> + Clone> fmt::Display for Shown<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mut gap, mut unknown, mut any) = ("", self.1, false);
+        for field in self.0.clone() {
+            any = true;
+            unknown &= !field.mask();
+            let value = field.read(self.1);
             if value == 0 {
                 continue;
             }
@@ -96,10 +113,6 @@ impl fmt::Display for Decoded {
                 _ => write!(f, "={value:#x}")?,
             }
         }
-        match self.unknown() {
-            0 => Ok(()),
-            bits if self.register.is_some() => write!(f, "{gap}?{bits:#x}"),
-            _ => Ok(()),
-        }
+        if any && unknown != 0 { write!(f, "{gap}?{unknown:#x}") } else { Ok(()) }
     }
 }

@@ -18,6 +18,11 @@ mod generated;
 pub mod meta;
 #[cfg(all(feature = "std", feature = "meta"))]
 mod transcript;
+/// The registers that a virtual function of 82576 or I350 shows its driver: a page of its own in its own BAR.
+#[rustfmt::skip]
+#[allow(non_camel_case_types, reason = "registers keep the datasheet's names")]
+#[path = "generated/vf/mod.rs"]
+pub mod vf;
 #[cfg(feature = "std")]
 mod wrappers;
 

@@ -53,14 +53,33 @@ impl Access {
     }
 }
 
-/// A set of chips.
+/// A chip that a table can be asked about: [`Chip`], or [`vf::Chip`](crate::vf::Chip) for the tables of virtual
+/// functions.
+pub trait Member: Copy {
+    /// Its place in the description.
+    fn position(self) -> u16;
+}
+
+impl Member for Chip {
+    fn position(self) -> u16 {
+        self as u16
+    }
+}
+
+impl Member for crate::vf::Chip {
+    fn position(self) -> u16 {
+        self as u16
+    }
+}
+
+/// A set of chips, of the description that its table was made from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChipSet(pub u16);
 
 impl ChipSet {
     /// Whether `chip` is in the set.
-    pub const fn contains(self, chip: Chip) -> bool {
-        self.0 & 1 << chip as u16 != 0
+    pub fn contains(self, chip: impl Member) -> bool {
+        self.0 & 1 << chip.position() != 0
     }
 
     /// The chips in the set, oldest first.
@@ -163,27 +182,27 @@ pub struct RegisterInfo {
 
 impl RegisterInfo {
     /// Where it is on `chip`, if it is there.
-    pub fn place(&self, chip: Chip) -> Option<&'static Place> {
+    pub fn place(&self, chip: impl Member) -> Option<&'static Place> {
         self.places.iter().find(|place| place.chips.contains(chip))
     }
 
     /// Its fields on `chip`.
-    pub fn fields(&self, chip: Chip) -> impl Iterator<Item = &'static FieldInfo> {
+    pub fn fields<C: Member>(&self, chip: C) -> impl Iterator<Item = &'static FieldInfo> + Clone + use<C> {
         self.fields.iter().filter(move |field| field.chips.contains(chip))
     }
 
     /// Its access kind on `chip`.
-    pub fn access(&self, chip: Chip) -> Access {
+    pub fn access(&self, chip: impl Member) -> Access {
         self.place(chip).and_then(|place| place.access).unwrap_or(self.access)
     }
 
     /// Whether reading it on `chip` changes nothing, judged by every field.
-    pub fn is_read_safe(&self, chip: Chip) -> bool {
+    pub fn is_read_safe(&self, chip: impl Member) -> bool {
         self.access.is_read_safe() && self.fields(chip).all(|field| field.access.is_read_safe())
     }
 
     /// The bits of `access` kind `kind` on `chip`: by its fields, and by the register's kind where no field is named.
-    pub fn mask(&self, chip: Chip, kind: Access) -> u32 {
+    pub fn mask(&self, chip: impl Member, kind: Access) -> u32 {
         if let Some(access) = self.place(chip).and_then(|place| place.access) {
             return if access == kind { u32::MAX } else { 0 };
         }
@@ -227,8 +246,92 @@ impl FieldInfo {
     }
 }
 
+/// One word that is a value rather than a place: a PHY register, a word of the NVM, a quadword of a descriptor, a
+/// message, a field of the PCI configuration space.
+#[derive(Debug)]
+pub struct WordInfo {
+    /// The name of its Rust type, where one is generated.
+    pub name: &'static str,
+    /// The datasheet's name.
+    pub datasheet: Option<&'static str>,
+    /// What it is a word of: `phy`, `descriptors`, `nvm`, `mailbox`, `pci`, `tables`.
+    pub folder: &'static str,
+    /// The spec file it stands in.
+    pub group: &'static str,
+    /// 8, 16, 32 or 64.
+    pub bits: u8,
+    /// MMD device address, of a clause 45 register.
+    pub device: Option<u8>,
+    /// Page, where addresses have pages.
+    pub page: Option<u16>,
+    /// Its address, where it has one.
+    pub address: Option<u16>,
+    /// Value after a reset, where a source gives one.
+    pub reset: Option<u64>,
+    /// What it is.
+    pub doc: &'static str,
+    /// Where the facts come from.
+    pub source: &'static str,
+    /// Its access kind.
+    pub access: Access,
+    /// The chips that have it.
+    pub chips: ChipSet,
+    /// Its fields, lowest bit first; they do not overlap.
+    pub fields: &'static [WordFieldInfo],
+}
+
+/// One field of a word.
+#[derive(Debug, Clone, Copy)]
+pub struct WordFieldInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// Lowest bit.
+    pub shift: u8,
+    /// Number of bits.
+    pub width: u8,
+    /// Its access kind.
+    pub access: Access,
+    /// The chips that have it.
+    pub chips: ChipSet,
+    /// What it is.
+    pub doc: &'static str,
+    /// Names of its values.
+    pub values: &'static [(&'static str, u64)],
+}
+
+impl WordFieldInfo {
+    /// Its bits in place.
+    pub const fn mask(&self) -> u64 {
+        (u64::MAX >> (64 - self.width as u32)) << self.shift
+    }
+
+    /// Its value in `word`, shifted down.
+    pub const fn read(&self, word: u64) -> u64 {
+        (word & self.mask()) >> self.shift
+    }
+}
+
 #[cfg(feature = "meta")]
-pub use crate::generated::meta::REGISTERS;
+pub use crate::generated::meta::{REGISTERS, WORDS};
+
+/// The registers that a virtual function shows its driver. Their chips are [`vf::Chip`](crate::vf::Chip)'s.
+#[cfg(feature = "meta")]
+pub use crate::vf::meta::REGISTERS as VF_REGISTERS;
+
+/// The register that a virtual function of `chip` has at `offset`, with its index in an array.
+#[cfg(feature = "meta")]
+pub fn vf_lookup(chip: crate::vf::Chip, offset: u32) -> Option<(&'static RegisterInfo, u16)> {
+    VF_REGISTERS.iter().find_map(|register| Some((register, register.place(chip)?.index_of(offset)?)))
+}
+
+/// The word of that name, ours or the datasheet's, of any folder. Where several have the datasheet's name, the first.
+#[cfg(feature = "meta")]
+pub fn word_by_name(name: &str) -> Option<&'static WordInfo> {
+    let ours = WORDS.iter().find(|word| word.name.eq_ignore_ascii_case(name));
+    ours.or_else(|| {
+        WORDS.iter().find(|word| word.datasheet.is_some_and(|theirs| theirs.eq_ignore_ascii_case(name)))
+    })
+}
 
 /// The register that `chip` has at `offset`, with its index in an array.
 #[cfg(feature = "meta")]

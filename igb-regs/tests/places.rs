@@ -136,7 +136,12 @@ fn shared_offsets_name_the_register_of_the_chip() {
         (0x4124, ["HTCBDPC", "HTCBDPC", "HTCBDPC", "HTCBDPC", "HTCBDPC", "", ""]),
         (0x59E0, ["", "FTQF", "TTQF", "TTQF", "TTQF", "TTQF", "TTQF"]),
         (0x5B48, ["CCMCTL", "", "PPHY_CTRL", "PPHY_CTRL", "PPHY_CTRL", "PPHY_CTRL", "PPHY_CTRL"]),
+        (0x4104, ["RPTHC", "RPTHC", "RPTHC", "RPTHC", "RPTHC", "RPTHC", "RPTHC"]),
+        (0x4118, ["HGPTC", "HGPTC", "HGPTC", "HGPTC", "HGPTC", "HGPTC", "HGPTC"]),
+        (0x5B58, ["", "", "", "", "", "", ""]),
         (0x5BBC, ["", "IOVTCL", "", "IOVTCL", "", "", ""]),
+        (0x5BFC, ["", "", "", "BARCTRL", "BARCTRL", "BARCTRL", "BARCTRL"]),
+        (0xB000, ["", "LSECTXCAP", "", "", "", "", ""]),
         (0x9000, ["FFMT", "FHFT", "FHFT", "FHFT", "FHFT", "FHFT", "FHFT"]),
         (0x1600, ["MSIXBM", "", "", "", "", "", ""]),
         (0x1700, ["", "IVAR", "IVAR", "IVAR", "IVAR", "IVAR", "IVAR"]),
@@ -205,4 +210,60 @@ fn access_may_be_narrower_on_a_chip() {
         (register.mask(I82576, Access::ReadWrite), register.mask(I210, Access::ReadWrite)),
         (u32::MAX, 0)
     );
+}
+
+/// A chip that is known gives the same offsets as one that is looked up.
+#[test]
+fn known_chips_and_looked_up_ones_agree() {
+    use igb_regs::chip;
+    let (known, looked_up) = (chip::i210::Regs::new(Nothing), Regs::new(Nothing, I210));
+    assert_eq!(known.chip(), I210);
+    assert_eq!(known.eemngctl().offset(), looked_up.eemngctl().offset());
+    assert_eq!(Some(known.tqavctrl().offset()), looked_up.tqavctrl().map(|register| register.offset()));
+    assert_eq!(Some(known.tqavcc_at::<1>().offset()), looked_up.tqavcc(1).map(|register| register.offset()));
+    for queue in 0..I210.rx_queues() {
+        assert_eq!(known.rxdctl(queue).offset(), looked_up.rxdctl(queue).offset());
+    }
+    assert_eq!(chip::i82576::Regs::new(Nothing).rdt(15).offset(), 0xC3D8);
+}
+
+/// A virtual function's page: its own offsets, and queues by chip.
+#[test]
+fn a_virtual_function_has_a_page_of_its_own() {
+    use igb_regs::meta::{VF_REGISTERS, vf_lookup};
+    use igb_regs::vf;
+    let regs = vf::Regs::new(Nothing, vf::Chip::I82576);
+    assert_eq!(
+        (regs.v2pmailbox().offset(), regs.vtivar().offset(), regs.rdt(1).offset()),
+        (0xC40, 0x1700, 0x2918)
+    );
+    assert!(vf::Regs::new(Nothing, vf::Chip::I350).try_rdt(1).is_none());
+    let name = |chip, offset| vf_lookup(chip, offset).map(|(register, index)| (register.name, index));
+    assert_eq!(name(vf::Chip::I350, 0xF3C), Some(("VFMPRC", 0)));
+    assert_eq!(name(vf::Chip::I82576, 0x083C), Some(("VMBMEM", 15)));
+    // What the physical function sees of a counter lies 0xF100 higher in function 0's page.
+    for (theirs, ours) in [("VFGPRC", "PVFGPRC"), ("VFMPRC", "PVFMPRC"), ("VFGOTLBC", "PVFGOTLBC")] {
+        let function = VF_REGISTERS.iter().find(|register| register.name == theirs).unwrap();
+        let function = function.place(vf::Chip::I82576).and_then(|place| place.offset_of(0));
+        assert_eq!(function.map(|offset| offset + 0xF100), told(I82576, ours, 0), "{theirs}");
+    }
+    let mailbox = VF_REGISTERS.iter().find(|register| register.name == "V2PMAILBOX").unwrap();
+    assert!(!mailbox.is_read_safe(vf::Chip::I350));
+}
+
+/// Words are found by our name and by the datasheet's.
+#[test]
+fn words_are_found_by_name() {
+    use igb_regs::meta::{WORDS, word_by_name};
+    assert_eq!(
+        word_by_name("nvmchecksum").map(|word| (word.folder, word.address)),
+        Some(("nvm", Some(0x3F)))
+    );
+    assert_eq!(word_by_name("MSIXTVCTRL").map(|word| word.name), Some("MsixVector"));
+    let sph = word_by_name("RxInfo").unwrap().fields.iter().find(|field| field.name == "rss_hash").unwrap();
+    assert_eq!((sph.mask(), sph.read(0x1234_5678_0000_0000)), (0xFFFF_FFFF_0000_0000, 0x1234_5678));
+    for word in WORDS {
+        let mask = word.fields.iter().fold(0, |mask, field| mask | field.mask());
+        assert_eq!(mask & !(u64::MAX >> (64 - u32::from(word.bits))), 0, "{}", word.name);
+    }
 }

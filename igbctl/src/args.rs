@@ -63,8 +63,10 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Says what a device is: chip, address, firmware, PHY, link
     Info(Info),
-    /// Shows a device's registers, decoded; or decodes a value without a device
+    /// Shows a device's registers, decoded; what differs between two; what is described of a chip
     Regs(Regs),
+    /// Says what a register is and what a value of it means; needs no device
+    Decode(Decode),
     /// Receives for a while and shows what the hardware counted
     Stats(Stats),
     /// Receives and drops
@@ -167,38 +169,43 @@ pub(crate) struct Info {
 }
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Regs {
-    #[command(subcommand)]
-    pub(crate) look_up: Option<RegsCommand>,
-    /// The device
-    #[arg(required = true)]
-    pub(crate) device: Option<DeviceName>,
+    /// The device, then names of registers or groups: only these. With --chip or --diff names alone
+    #[arg(value_name = "DEVICE|NAME")]
+    pub(crate) words: Vec<String>,
     #[command(flatten)]
     pub(crate) take: Take,
-    /// Only these registers, or these groups
-    pub(crate) names: Vec<String>,
     /// After the driver opened the device, not as it is found
     #[arg(long)]
     pub(crate) open: bool,
     /// With a line for each field
-    #[arg(long)]
-    pub(crate) fields: bool,
+    #[arg(long, alias = "fields")]
+    pub(crate) decode: bool,
+    /// What is described of a chip's registers, without a device
+    #[arg(long, value_parser = parse_chip, conflicts_with_all = ["diff", "open", "decode"])]
+    pub(crate) chip: Option<Chip>,
+    /// Only what differs between two devices, or files that `regs --json` wrote
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "decode")]
+    pub(crate) diff: Vec<String>,
+    /// As a page for a browser
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) html: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum RegsCommand {
-    /// Says what a register is, and what a value of it means
-    Decode {
-        /// The chip
-        #[arg(value_parser = parse_chip)]
-        chip: Chip,
-        /// Byte offset, or name, as 0x8, STATUS or RXDCTL[3]
-        register: String,
-        /// The value, as 0x83
-        #[arg(value_parser = parse_number)]
-        value: Option<u32>,
-    },
+#[derive(Debug, Args)]
+pub(crate) struct Decode {
+    /// Byte offset, or name, as 0x8, STATUS or RXDCTL[3]; or the name of a PHY register, an NVM word, a descriptor's
+    /// quadword, a mailbox message, a PCI capability's field
+    pub(crate) name: String,
+    /// The value, as 0x83
+    #[arg(value_parser = parse_wide)]
+    pub(crate) value: Option<u64>,
+    /// Of this chip, not of all
+    #[arg(long, value_parser = parse_chip)]
+    pub(crate) chip: Option<Chip>,
+    /// Of the page that a virtual function shows its driver
+    #[arg(long = "vf")]
+    pub(crate) virtual_function: bool,
 }
 
 #[derive(Debug, Args)]
@@ -384,12 +391,18 @@ fn parse_address(text: &str) -> Result<MacAddress, String> {
 
 /// A number, decimal or with 0x.
 pub(crate) fn parse_number(text: &str) -> Result<u32, String> {
+    let number = parse_wide(text).ok().and_then(|number| u32::try_from(number).ok());
+    number.ok_or_else(|| format!("{text:?} is no 32-bit number, decimal or as 0x1f"))
+}
+
+/// A number of up to 64 bits, decimal or hexadecimal.
+pub(crate) fn parse_wide(text: &str) -> Result<u64, String> {
     let plain = text.replace('_', "");
     match plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")) {
-        Some(hex) if !hex.starts_with('+') => u32::from_str_radix(hex, 16).ok(),
+        Some(hex) if !hex.starts_with('+') => u64::from_str_radix(hex, 16).ok(),
         _ => plain.parse().ok(),
     }
-    .ok_or_else(|| format!("{text:?} is no 32-bit number, decimal or as 0x1f"))
+    .ok_or_else(|| format!("{text:?} is no number of up to 64 bits, decimal or as 0x1f"))
 }
 
 #[cfg(test)]

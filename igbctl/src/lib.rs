@@ -10,6 +10,7 @@ mod device;
 mod doctor;
 mod failure;
 mod forward;
+mod html;
 mod machine;
 mod mend;
 mod meter;

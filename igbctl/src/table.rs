@@ -19,6 +19,11 @@ impl Table {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
+    /// Its rows, the heading first.
+    pub(crate) fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     /// Whether nothing stands under the heading.
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.len() < 2

@@ -131,7 +131,7 @@ fn regs_are_read_and_decoded() {
     assert!(registers.iter().all(|register| register["name"] == "STATUS" || register["group"] == "receive"));
     let rdlen = registers.iter().find(|register| register["name"] == "RDLEN").unwrap();
     assert_eq!((&rdlen["value"], &rdlen["index"]), (&1024.into(), &0.into()));
-    let said = igbctl(&["regs", "decode", "i210", "STATUS", "0x83"]);
+    let said = igbctl(&["decode", "--chip", "i210", "STATUS", "0x83"]);
     assert!(said.out.contains("0x00000083  FD LU SPEED=1000\n"), "{}", said.out);
 }
 

@@ -1,12 +1,15 @@
 //! From a [`Spec`] to source text. Each part gives files by their names, relative to the crate's `src/generated`.
 
+mod chip;
 mod chips;
 pub mod json;
 mod meta;
+mod pages;
 mod registers;
+mod svd;
 mod words;
 
-use crate::model::{ChipSet, Spec};
+use crate::model::{Access, ChipSet, Spec};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 use std::collections::BTreeMap;
@@ -26,7 +29,45 @@ pub fn registers(spec: &Spec) -> Files {
         files.insert(format!("{}.rs", group.name), print(registers::group(spec, group)));
     }
     files.insert("meta.rs".into(), print(meta::emit(spec)));
+    files.insert("chip.rs".into(), print(chip::emit(spec)));
     files
+}
+
+pub use pages::{html, markdown};
+pub use svd::svd;
+
+/// Text as XML and HTML take it. What XML has no way to say becomes a question mark.
+fn xml_text(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            c if c.is_control() && !c.is_whitespace() || matches!(c, '\u{fffe}' | '\u{ffff}') => {
+                safe.push('?');
+            }
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// An access kind in words.
+fn kind_text(access: Access) -> &'static str {
+    match access {
+        Access::Ro => "read only",
+        Access::Wo => "write only",
+        Access::Rw => "read and write",
+        Access::Rc => "a read clears it",
+        Access::W1c => "writing 1 clears",
+        Access::RcW1c => "a read or writing 1 clears",
+        Access::W1s => "writing 1 sets",
+        Access::Rs => "a read sets it",
+        Access::Sc => "writing 1 starts, the hardware clears",
+        Access::Trigger => "a write starts something",
+    }
 }
 
 /// A crate of bit-field values: the PHY's registers, or the descriptors'.

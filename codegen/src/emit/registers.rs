@@ -1,6 +1,6 @@
 //! One tag type per register with flat constants, and the accessors of `Regs`.
 
-use super::{chips_text, doc, escape, hex, ident, markup, plain, sentence};
+use super::{chips_text, doc, escape, hex, ident, kind_text, markup, plain, sentence};
 use crate::model::{Access, ChipSet, Cluster, Field, Group, Piece, Place, Register, Spec};
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -10,6 +10,13 @@ pub(super) fn root(spec: &Spec) -> TokenStream {
     quote! {
         mod chips;
         #(mod #mods;)*
+
+        /// The registers of a chip that is known when the program is built, a module for each.
+        ///
+        /// [`Regs`] takes the chip at run time and gives an `Option` where some chip lacks a register. Here every
+        /// register that the chip has is there, its offset is a constant, and one that the chip lacks does not
+        /// compile.
+        pub mod chip;
         #[cfg(feature = "meta")]
         pub(crate) mod meta;
 
@@ -76,21 +83,6 @@ pub(super) fn group(spec: &Spec, group: &Group) -> TokenStream {
     }
 }
 
-fn kind_text(access: Access) -> &'static str {
-    match access {
-        Access::Ro => "read only",
-        Access::Wo => "write only",
-        Access::Rw => "read and write",
-        Access::Rc => "a read clears it",
-        Access::W1c => "writing 1 clears",
-        Access::RcW1c => "a read or writing 1 clears",
-        Access::W1s => "writing 1 sets",
-        Access::Rs => "a read sets it",
-        Access::Sc => "writing 1 starts, the hardware clears",
-        Access::Trigger => "a write starts something",
-    }
-}
-
 fn place_text(spec: &Spec, register: &Register, place: &Place) -> String {
     let mut runs = Vec::new();
     for piece in &place.pieces {
@@ -135,6 +127,12 @@ fn tag(spec: &Spec, register: &Register) -> TokenStream {
         let w1c = hex(w1c);
         quote!(const W1C: u32 = #w1c;)
     });
+    let rows = register.fields.iter().map(|field| {
+        let (name, low, width) = (&field.name, plain(field.low.into()), plain(field.width().into()));
+        quote!((#name, #low, #width))
+    });
+    let table = (!register.fields.is_empty())
+        .then(|| quote!(const FIELDS: &'static [(&'static str, u8, u8)] = &[#(#rows),*];));
     let markers = markers(register).into_iter().map(|marker| {
         let marker = ident(marker);
         quote!(impl #marker for #name {})
@@ -152,6 +150,7 @@ fn tag(spec: &Spec, register: &Register) -> TokenStream {
         impl RegisterLongName for #name {}
         impl Register for #name {
             const NAME: &'static str = #text_name;
+            #table
             #quiet
             #w1c
         }

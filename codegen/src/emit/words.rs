@@ -48,7 +48,7 @@ fn word(spec: &Spec, word: &Word) -> TokenStream {
     let address = word.address.map(|address| {
         let address = plain(address.into());
         quote! {
-            /// Register address.
+            /// Address.
             pub const ADDRESS: u8 = #address;
         }
     });
@@ -66,12 +66,11 @@ fn word(spec: &Spec, word: &Word) -> TokenStream {
             pub const DEVICE: u8 = #device;
         }
     });
-    // A clause 45 address has 16 bits.
-    let address = if word.device.is_some() {
+    let address = if word.address_bits == 16 {
         word.address.map(|address| {
             let address = hex64(address.into());
             quote! {
-                /// Register address within the device.
+                /// Address.
                 pub const ADDRESS: u16 = #address;
             }
         })

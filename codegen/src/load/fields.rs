@@ -10,7 +10,7 @@ use std::path::Path;
 /// What a word's type has of its own.
 const TAKEN: [&str; 4] = ["new", "from_bits", "into_bits", "fmt"];
 
-impl Loader {
+impl Loader<'_> {
     #[allow(clippy::too_many_arguments, reason = "one call for registers, one for words")]
     pub(super) fn fields(
         &mut self,
@@ -100,23 +100,29 @@ impl Loader {
         fields
     }
 
-    pub(super) fn all_words(&mut self, below: &str) -> Vec<Words> {
+    pub(super) fn all_words(&mut self, names: &[String]) -> Vec<Words> {
         let mut all = Vec::new();
-        for path in self.files(below) {
-            if let Some(file) = self.read::<raw::WordsFile>(&path) {
+        for name in names {
+            let path = self.dir.join(name);
+            if let Some(file) = self.read::<raw::WordsFile>(name) {
                 let (at, name) = (file.group.referenced, file.group.value);
                 if !is_lower(&name) || name == "mod" {
                     let message = format!("`{name}` is no group name");
                     self.say(Diagnostic::at(&path, at, message).hint(format!("{LOWER}; mod is taken")));
                 }
-                let words = file.words.into_iter().map(|word| self.word(&path, word)).collect();
+                let wide = file.address_bits.unwrap_or(8);
+                if ![8, 16].contains(&wide) {
+                    let message = format!("addresses of {wide} bits");
+                    self.say(Diagnostic::at(&path, at, message).hint("`address_bits:` is 8 or 16"));
+                }
+                let words = file.words.into_iter().map(|word| self.word(&path, wide, word)).collect();
                 all.push(Words { name, doc: file.doc, words, origin: origin(&path, at) });
             }
         }
         all
     }
 
-    fn word(&mut self, path: &Path, word: Spanned<raw::Word>) -> Word {
+    fn word(&mut self, path: &Path, wide: u8, word: Spanned<raw::Word>) -> Word {
         let at = word.referenced;
         let raw = word.value;
         if !is_camel(&raw.name) {
@@ -126,20 +132,18 @@ impl Loader {
             let message = format!("`{}` has {} bits", raw.name, raw.bits);
             self.say(Diagnostic::at(path, at, message).hint("words have 8, 16, 32 or 64"));
         }
-        if raw.device.is_none() && raw.address.is_some_and(|address| address > 255) {
+        let address_bits = if raw.device.is_some() { 16 } else { wide };
+        if address_bits == 8 && raw.address.is_some_and(|address| address > 255) {
             let message = format!("`{}` is at address {}", raw.name, raw.address.unwrap_or(0));
             self.say(
                 Diagnostic::at(path, at, message)
-                    .hint("only an MMD device's addresses have more than 8 bits"),
+                    .hint("addresses have 8 bits, unless the file says `address_bits: 16`"),
             );
         }
         let bits = raw.bits.min(64);
         if raw.reset.is_some_and(|reset| reset.checked_shr(bits.into()).unwrap_or(0) != 0) {
-            self.say(Diagnostic::at(
-                path,
-                at,
-                format!("`{}`: its reset value does not fit {bits} bits", raw.name),
-            ));
+            let message = format!("`{}`: its reset value does not fit {bits} bits", raw.name);
+            self.say(Diagnostic::at(path, at, message).hint("`bits:` is the size of the word"));
         }
         let source = self.needed_source(path, at, &format!("word `{}`", raw.name), raw.source.as_ref());
         let chips = self.chip_set(path, raw.chips.as_ref(), self.all());
@@ -151,6 +155,7 @@ impl Loader {
             datasheet,
             bits,
             address,
+            address_bits,
             page,
             device,
             doc,

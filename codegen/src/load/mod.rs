@@ -3,23 +3,44 @@
 
 mod fields;
 mod registers;
+mod texts;
 mod whole;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::model::{ChipSet, Origin, Spec};
+use crate::model::{ChipSet, Origin, Spec, Words};
 use crate::raw::{self, ChipList, Count};
 use serde::de::DeserializeOwned;
 use serde_saphyr::{Location, Spanned};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fs;
 use std::path::{Path, PathBuf};
+use texts::{Folder, Texts};
 
 /// Larger files are not descriptions.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Reads and checks the description in `dir`. Everything that is wrong is said at once.
 pub fn load(dir: &Path) -> Result<Spec, Diagnostics> {
-    let mut loader = Loader { dir: dir.to_owned(), ..Loader::default() };
+    load_from(&Folder(dir), dir)
+}
+
+/// Checks a description that is in memory: its files by their names within the description's folder, as
+/// `registers/port.yaml`.
+pub fn load_texts(texts: &BTreeMap<String, Vec<u8>>) -> Result<Spec, Diagnostics> {
+    load_from(texts, Path::new(""))
+}
+
+fn load_from(texts: &dyn Texts, dir: &Path) -> Result<Spec, Diagnostics> {
+    let mut loader = Loader {
+        texts,
+        dir: dir.to_owned(),
+        wrong: Vec::new(),
+        said: HashSet::new(),
+        sources: BTreeMap::new(),
+        chips: Vec::new(),
+        numbers: BTreeMap::new(),
+        groups: BTreeMap::new(),
+        window: 0,
+    };
     let spec = loader.spec();
     match spec {
         Some(spec) if loader.wrong.is_empty() => Ok(spec),
@@ -27,8 +48,8 @@ pub fn load(dir: &Path) -> Result<Spec, Diagnostics> {
     }
 }
 
-#[derive(Default)]
-struct Loader {
+struct Loader<'a> {
+    texts: &'a dyn Texts,
     dir: PathBuf,
     wrong: Vec<Diagnostic>,
     said: HashSet<Diagnostic>,
@@ -39,27 +60,26 @@ struct Loader {
     window: u32,
 }
 
-impl Loader {
+impl Loader<'_> {
     fn spec(&mut self) -> Option<Spec> {
-        let sources: raw::SourcesFile = self.read(&self.dir.join("sources.yaml"))?;
+        let sources: raw::SourcesFile = self.read("sources.yaml")?;
         self.sources = sources.sources;
-        let chips: raw::ChipsFile = self.read(&self.dir.join("chips.yaml"))?;
+        let chips: raw::ChipsFile = self.read("chips.yaml")?;
         self.chips(chips)?;
         let mut groups = Vec::new();
-        for path in self.files("registers") {
-            if let Some(file) = self.read::<raw::RegistersFile>(&path) {
-                groups.push(self.group(&path, file));
+        for name in self.texts.below("registers") {
+            if let Some(file) = self.read::<raw::RegistersFile>(&name) {
+                groups.push(self.group(&self.dir.join(&name), file));
             }
         }
-        let phy = self.all_words("phy");
-        let descriptors = self.all_words("descriptors");
+        let words = self.folders();
         let spec = Spec {
             sources: std::mem::take(&mut self.sources),
             chips: self.chips.clone(),
             numbers: std::mem::take(&mut self.numbers),
             groups,
-            phy,
-            descriptors,
+            words,
+            window: self.window,
         };
         self.check_names(&spec);
         self.check_places(&spec);
@@ -74,38 +94,49 @@ impl Loader {
         }
     }
 
-    fn read<T: DeserializeOwned>(&mut self, path: &Path) -> Option<T> {
-        let size = fs::metadata(path).map_or(0, |data| data.len());
+    fn read<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let path = self.dir.join(name);
+        let size = self.texts.size(name);
         if size > MAX_FILE_BYTES {
             let message = format!("{size} bytes, and a description file has at most {MAX_FILE_BYTES}");
-            self.say(Diagnostic::file(path, message).hint("give each functional group its own file"));
+            self.say(Diagnostic::file(&path, message).hint("give each functional group its own file"));
             return None;
         }
-        let text = match fs::read_to_string(path) {
+        let text = match self.texts.read(name) {
             Ok(text) => text,
             Err(error) => {
                 let hint =
                     "a description is a folder with sources.yaml, chips.yaml and registers/*.yaml, in UTF-8";
-                self.say(Diagnostic::file(path, format!("cannot be read: {error}")).hint(hint));
+                self.say(Diagnostic::file(&path, format!("cannot be read: {error}")).hint(hint));
                 return None;
             }
         };
         match serde_saphyr::from_str(&text) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.say(Diagnostic::of_yaml(path, &error));
+                self.say(Diagnostic::of_yaml(&path, &error));
                 None
             }
         }
     }
 
-    fn files(&mut self, below: &str) -> Vec<PathBuf> {
-        let dir = self.dir.join(below);
-        let Ok(entries) = fs::read_dir(&dir) else { return Vec::new() };
-        let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-        files.sort();
-        files
+    /// The folders of words: all beside `registers` but those that are descriptions of their own.
+    fn folders(&mut self) -> BTreeMap<String, Vec<Words>> {
+        let mut words = BTreeMap::new();
+        for folder in self.texts.folders() {
+            let names = self.texts.below(&folder);
+            if folder == "registers" || names.is_empty() || names.contains(&format!("{folder}/chips.yaml")) {
+                continue;
+            }
+            if !is_lower(&folder) {
+                let message = format!("`{folder}` is no name of a folder of words");
+                self.say(Diagnostic::file(&self.dir.join(&folder), message).hint(LOWER));
+                continue;
+            }
+            let read = self.all_words(&names);
+            words.insert(folder, read);
+        }
+        words
     }
 
     fn chips(&mut self, file: raw::ChipsFile) -> Option<()> {
@@ -126,7 +157,10 @@ impl Loader {
                 || chip.name.starts_with('!')
                 || chip.name.eq_ignore_ascii_case("all")
             {
-                self.say(Diagnostic::at(&path, at, format!("`{}` is no chip name", chip.name)));
+                self.say(
+                    Diagnostic::at(&path, at, format!("`{}` is no chip name", chip.name))
+                        .hint("as people write it; not `all`, and no `!` in front"),
+                );
             }
             if !names.insert(chip.name.to_lowercase()) {
                 self.say(
@@ -134,12 +168,12 @@ impl Loader {
                         .hint("in upper or lower case, a name is one chip"),
                 );
             }
-            if !is_camel(&chip.ident) {
+            if !is_camel(&chip.ident) || matches!(chip.ident.as_str(), "Crate" | "Super") {
                 let message = format!("chip `{}`: `{}` is no name of a Rust variant", chip.name, chip.ident);
                 self.say(Diagnostic::at(&path, at, message).hint(CAMEL));
-            } else if !idents.insert(chip.ident.clone()) {
+            } else if !idents.insert(chip.ident.to_lowercase()) {
                 let message = format!("chip `{}`: another chip has the ident `{}`", chip.name, chip.ident);
-                self.say(Diagnostic::at(&path, at, message));
+                self.say(Diagnostic::at(&path, at, message).hint("an ident is one chip's"));
             }
             self.source(&path, at, &chip.source);
             for key in file.numbers.keys().filter(|key| !chip.numbers.contains_key(*key)) {
@@ -177,11 +211,14 @@ impl Loader {
         for (name, list) in file.groups {
             let at = list.referenced;
             if name == "all" || name.starts_with('!') || names.contains(&name.to_lowercase()) {
-                self.say(Diagnostic::at(
-                    &path,
-                    at,
-                    format!("`{name}` is a chip, or a word of this format; no group"),
-                ));
+                self.say(
+                    Diagnostic::at(
+                        &path,
+                        at,
+                        format!("`{name}` is a chip, or a word of this format; no group"),
+                    )
+                    .hint("give the group another name"),
+                );
             }
             let set = self.chip_set(&path, Some(&list), self.all());
             self.groups.insert(name.to_lowercase(), set);
@@ -286,7 +323,10 @@ impl Loader {
                         "`{key}` is {count} on {}; an array has at most 65535",
                         self.chips[chip].name
                     );
-                    self.say(Diagnostic::at(path, at, message));
+                    self.say(
+                        Diagnostic::at(path, at, message)
+                            .hint("describe a table as memory, not as registers"),
+                    );
                     None
                 }),
                 None => {

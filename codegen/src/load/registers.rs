@@ -7,11 +7,11 @@ use crate::raw::{self, Access};
 use serde_saphyr::{Location, Spanned};
 use std::path::Path;
 
-impl Loader {
+impl Loader<'_> {
     pub(super) fn group(&mut self, path: &Path, file: raw::RegistersFile) -> Group {
         let (at, name) = (file.group.referenced, file.group.value);
-        if !is_lower(&name) || matches!(name.as_str(), "chips" | "meta" | "mod") {
-            let hint = format!("{LOWER}; chips, meta and mod are taken");
+        if !is_lower(&name) || matches!(name.as_str(), "chip" | "chips" | "meta" | "mod") {
+            let hint = format!("{LOWER}; chip, chips, meta and mod are taken");
             self.say(Diagnostic::at(path, at, format!("`{name}` is no group name")).hint(hint));
         }
         let registers = file.registers.into_iter().map(|register| self.register(path, register)).collect();

@@ -55,7 +55,7 @@ impl<'a> Room<'a> {
     }
 }
 
-impl Loader {
+impl Loader<'_> {
     fn taken(&mut self, origin: &Origin, message: String, hint: String) {
         self.say(Diagnostic::from_origin(origin, message).hint(hint));
     }
@@ -75,12 +75,13 @@ impl Loader {
                 continue;
             }
             let method = register.name.to_lowercase();
-            let attempt = register.is_array.then(|| format!("try_{method}"));
+            let more = [format!("try_{method}"), format!("{method}_at")].into_iter();
+            let more = more.filter(|_| register.is_array);
             if matches!(method.as_str(), "self" | "super" | "crate") {
                 let message = format!("register `{}`: `{method}` cannot be a method", register.name);
                 self.taken(&register.origin, message, "Rust keeps the word for itself".to_owned());
             }
-            for method in attempt.into_iter().chain([method]) {
+            for method in more.chain([method]) {
                 if let Err(hint) = methods.take(method.clone(), &register.origin) {
                     let message =
                         format!("register `{}`: there is a method `{method}` already", register.name);
@@ -99,7 +100,7 @@ impl Loader {
                 self.taken(&cluster.origin, message, hint);
             }
         }
-        for groups in [&spec.phy, &spec.descriptors] {
+        for groups in spec.words.values() {
             let (mut words, mut files) = (Room::default(), Room::default());
             for group in groups {
                 if let Err(hint) = files.take(group.name.clone(), &group.origin) {

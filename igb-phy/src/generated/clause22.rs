@@ -32,7 +32,7 @@ pub struct BasicControl {
     pub reset: bool,
 }
 impl BasicControl {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 0;
 }
 /// Status register.
@@ -76,7 +76,7 @@ pub struct BasicStatus {
     pub t4: bool,
 }
 impl BasicStatus {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 1;
 }
 /// Upper half of the PHY's identifier.
@@ -91,7 +91,7 @@ pub struct Identifier1 {
     pub oui: u16,
 }
 impl Identifier1 {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 2;
 }
 /// Lower half of the PHY's identifier.
@@ -112,7 +112,7 @@ pub struct Identifier2 {
     pub oui: u8,
 }
 impl Identifier2 {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 3;
 }
 /// What autonegotiation offers below 1000 Mb/s.
@@ -149,7 +149,7 @@ pub struct Advertisement {
     pub next_page: bool,
 }
 impl Advertisement {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 4;
     /// `selector` = 1.
     pub const SELECTOR_IEEE_802_3: u8 = 1;
@@ -188,7 +188,7 @@ pub struct PartnerAbility {
     pub next_page: bool,
 }
 impl PartnerAbility {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 5;
 }
 /// How autonegotiation went.
@@ -212,7 +212,7 @@ pub struct Expansion {
     __: u16,
 }
 impl Expansion {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 6;
 }
 /// Next page to send.
@@ -237,7 +237,7 @@ pub struct NextPage {
     pub next_page: bool,
 }
 impl NextPage {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 7;
 }
 /// Next page of the partner.
@@ -262,7 +262,7 @@ pub struct PartnerNextPage {
     pub next_page: bool,
 }
 impl PartnerNextPage {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 8;
 }
 /// 1000BASE-T control.
@@ -289,7 +289,7 @@ pub struct GigabitControl {
     pub test_mode: u8,
 }
 impl GigabitControl {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 9;
     /// `test_mode` = 0.
     pub const TEST_MODE_NORMAL: u8 = 0;
@@ -328,7 +328,7 @@ pub struct GigabitStatus {
     pub master_slave_fault: bool,
 }
 impl GigabitStatus {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 10;
 }
 /// Access to clause 45 registers, control.
@@ -348,7 +348,7 @@ pub struct MmdControl {
     pub function: u8,
 }
 impl MmdControl {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 13;
     /// `function` = 0.
     pub const FUNCTION_ADDRESS: u8 = 0;
@@ -371,7 +371,7 @@ pub struct MmdData {
     pub value: u16,
 }
 impl MmdData {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 14;
 }
 /// What the PHY can do at 1000 Mb/s.
@@ -393,6 +393,6 @@ pub struct ExtendedStatus {
     pub full_1000_x: bool,
 }
 impl ExtendedStatus {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 15;
 }

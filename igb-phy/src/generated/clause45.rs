@@ -20,7 +20,7 @@ pub struct PcsStatus {
 impl PcsStatus {
     /// MMD device address.
     pub const DEVICE: u8 = 3;
-    /// Register address within the device.
+    /// Address.
     pub const ADDRESS: u16 = 0x1;
 }
 /// What energy efficient Ethernet offers.
@@ -42,7 +42,7 @@ pub struct EeeAdvertisement {
 impl EeeAdvertisement {
     /// MMD device address.
     pub const DEVICE: u8 = 7;
-    /// Register address within the device.
+    /// Address.
     pub const ADDRESS: u16 = 0x3c;
 }
 /// What the partner's energy efficient Ethernet offers.
@@ -64,6 +64,6 @@ pub struct EeePartner {
 impl EeePartner {
     /// MMD device address.
     pub const DEVICE: u8 = 7;
-    /// Register address within the device.
+    /// Address.
     pub const ADDRESS: u16 = 0x3d;
 }

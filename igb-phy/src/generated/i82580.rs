@@ -13,7 +13,7 @@ pub struct I82580EmiAddress {
     pub address: u16,
 }
 impl I82580EmiAddress {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 16;
     /// `address` = 1039.
     pub const ADDRESS_PARTNER_EEE: u16 = 1039;
@@ -30,7 +30,7 @@ pub struct I82580EmiData {
     pub data: u16,
 }
 impl I82580EmiData {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 17;
 }
 /// Second control register.
@@ -50,7 +50,7 @@ pub struct I82580Control2 {
     __: u16,
 }
 impl I82580Control2 {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 18;
 }
 /// Configuration.
@@ -71,7 +71,7 @@ pub struct I82580Config {
     pub carrier_on_transmit: bool,
 }
 impl I82580Config {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 22;
     /// `downshift` = 3.
     pub const DOWNSHIFT_ON: u8 = 3;
@@ -96,7 +96,7 @@ pub struct I82580Status2 {
     __: u16,
 }
 impl I82580Status2 {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 26;
     /// `speed` = 1.
     pub const SPEED_M100: u8 = 1;
@@ -119,6 +119,6 @@ pub struct I82580Diagnostics {
     __: u16,
 }
 impl I82580Diagnostics {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 31;
 }

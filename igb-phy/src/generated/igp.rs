@@ -16,7 +16,7 @@ pub struct IgpPortConfig {
     __: u16,
 }
 impl IgpPortConfig {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 16;
 }
 /// Port status.
@@ -41,7 +41,7 @@ pub struct IgpPortStatus {
     pub speed: u8,
 }
 impl IgpPortStatus {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 17;
     /// `speed` = 3.
     pub const SPEED_M1000: u8 = 3;
@@ -63,7 +63,7 @@ pub struct IgpPortControl {
     __: u16,
 }
 impl IgpPortControl {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 18;
 }
 /// Link health.
@@ -83,7 +83,7 @@ pub struct IgpLinkHealth {
     pub downgraded: bool,
 }
 impl IgpLinkHealth {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 19;
 }
 /// Power management.
@@ -103,7 +103,7 @@ pub struct IgpPowerManagement {
     __: u16,
 }
 impl IgpPowerManagement {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 25;
 }
 /// Smart speed's patience.
@@ -122,7 +122,7 @@ pub struct IgpSmartSpeedTries {
     __: u16,
 }
 impl IgpSmartSpeedTries {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 27;
 }
 /// Page of the registers above 15. It is written with the page and the register number together.
@@ -140,7 +140,7 @@ pub struct IgpPageSelect {
     pub page: u16,
 }
 impl IgpPageSelect {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 31;
 }
 /// Gain of channel A.
@@ -159,7 +159,7 @@ pub struct IgpAgcA {
 impl IgpAgcA {
     /// The page that it is on.
     pub const PAGE: u16 = 141;
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 17;
 }
 /// Gain of channel B.
@@ -178,7 +178,7 @@ pub struct IgpAgcB {
 impl IgpAgcB {
     /// The page that it is on.
     pub const PAGE: u16 = 149;
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 17;
 }
 /// Gain of channel C.
@@ -197,7 +197,7 @@ pub struct IgpAgcC {
 impl IgpAgcC {
     /// The page that it is on.
     pub const PAGE: u16 = 165;
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 17;
 }
 /// Gain of channel D.
@@ -216,6 +216,6 @@ pub struct IgpAgcD {
 impl IgpAgcD {
     /// The page that it is on.
     pub const PAGE: u16 = 197;
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 17;
 }

@@ -25,7 +25,7 @@ pub struct MarvellControl {
     __: u16,
 }
 impl MarvellControl {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 16;
     /// `crossover` = 0.
     pub const CROSSOVER_MDI: u8 = 0;
@@ -63,7 +63,7 @@ pub struct MarvellControl2 {
     __: u16,
 }
 impl MarvellControl2 {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 16;
     /// `crossover` = 0.
     pub const CROSSOVER_MDI: u8 = 0;
@@ -111,7 +111,7 @@ pub struct MarvellStatus {
     pub speed: u8,
 }
 impl MarvellStatus {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 17;
     /// `speed` = 0.
     pub const SPEED_M10: u8 = 0;
@@ -144,7 +144,7 @@ pub struct MarvellExtendedControl {
     __: u16,
 }
 impl MarvellExtendedControl {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 20;
     /// `transmit_clock` = 7.
     pub const TRANSMIT_CLOCK_MHZ_25: u8 = 7;
@@ -165,7 +165,7 @@ pub struct MarvellReceiveErrors {
     pub count: u16,
 }
 impl MarvellReceiveErrors {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 21;
 }
 /// Page of the registers 0 to 21 and 23 to 31; second generation.
@@ -180,7 +180,7 @@ pub struct MarvellPage {
     pub page: u16,
 }
 impl MarvellPage {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 22;
 }
 /// What register 30 is; first generation.
@@ -195,7 +195,7 @@ pub struct MarvellGeneralPage {
     pub page: u16,
 }
 impl MarvellGeneralPage {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 29;
     /// `page` = 29.
     pub const PAGE_DSP: u16 = 29;
@@ -212,7 +212,7 @@ pub struct MarvellGeneralControl {
     pub value: u16,
 }
 impl MarvellGeneralControl {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 30;
     /// `value` = 193.
     pub const VALUE_RESET_DSP: u16 = 193;
@@ -235,7 +235,7 @@ pub struct MarvellDspDistance {
 impl MarvellDspDistance {
     /// The page that it is on.
     pub const PAGE: u16 = 5;
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 26;
 }
 /// Cable length of pair 0.
@@ -252,7 +252,7 @@ pub struct MarvellCableLength0 {
 impl MarvellCableLength0 {
     /// The page that it is on.
     pub const PAGE: u16 = 7;
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 16;
 }
 /// Cable length of pair 1.
@@ -269,7 +269,7 @@ pub struct MarvellCableLength1 {
 impl MarvellCableLength1 {
     /// The page that it is on.
     pub const PAGE: u16 = 7;
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 17;
 }
 /// Cable length of pair 2.
@@ -286,7 +286,7 @@ pub struct MarvellCableLength2 {
 impl MarvellCableLength2 {
     /// The page that it is on.
     pub const PAGE: u16 = 7;
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 18;
 }
 /// Cable length of pair 3.
@@ -303,7 +303,7 @@ pub struct MarvellCableLength3 {
 impl MarvellCableLength3 {
     /// The page that it is on.
     pub const PAGE: u16 = 7;
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 19;
 }
 /// Cable diagnostics control.
@@ -323,7 +323,7 @@ pub struct MarvellDiagnosticsControl {
 impl MarvellDiagnosticsControl {
     /// The page that it is on.
     pub const PAGE: u16 = 7;
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 21;
 }
 /// The side towards the MAC.
@@ -342,7 +342,7 @@ pub struct MarvellMacControl {
 impl MarvellMacControl {
     /// The page that it is on.
     pub const PAGE: u16 = 2;
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 16;
 }
 /// Energy efficient Ethernet of M88E1512 and M88E1543.
@@ -360,6 +360,6 @@ pub struct MarvellEeeControl {
 impl MarvellEeeControl {
     /// The page that it is on.
     pub const PAGE: u16 = 18;
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 0;
 }

@@ -11,7 +11,7 @@ use tock_registers::RegisterLongName;
 use tock_registers::fields::{Field, FieldValue};
 /// Requester ID of this function.
 ///
-/// - `0x05b70`; read only.
+/// - `0x05b70` (82575, 82576, 82580, i350, i354); `0x05b70`, reset `0x00000000` (i210, i211); read only.
 /// - On all chips.
 /// - Source: ds-i210 8.13.3; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +19,11 @@ pub struct DCA_ID(());
 impl RegisterLongName for DCA_ID {}
 impl Register for DCA_ID {
     const NAME: &'static str = "DCA_ID";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("FUNCTION", 0, 3),
+        ("DEVICE", 3, 5),
+        ("BUS", 8, 8),
+    ];
 }
 impl Read for DCA_ID {}
 impl DCA_ID {
@@ -39,7 +44,7 @@ impl DCA_ID {
 }
 /// DCA control.
 ///
-/// - `0x05b74` (82575, 82576, 82580, i350, i354); `0x05b74`, reset `0x00001001` (i210, i211); read and write.
+/// - `0x05b74`, reset `0x00000001` (82575); `0x05b74` (82576, 82580, i350, i354); `0x05b74`, reset `0x00001001` (i210, i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.13.4; sdm-82575 14.8.25.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +52,12 @@ pub struct DCA_CTRL(());
 impl RegisterLongName for DCA_CTRL {}
 impl Register for DCA_CTRL {
     const NAME: &'static str = "DCA_CTRL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("DCA_DIS", 0, 1),
+        ("DCA_MODE", 1, 4),
+        ("DESC_PH", 9, 2),
+        ("DATA_PH", 11, 2),
+    ];
 }
 impl Read for DCA_CTRL {}
 impl Write for DCA_CTRL {}

@@ -11,7 +11,7 @@ use tock_registers::RegisterLongName;
 use tock_registers::fields::{Field, FieldValue};
 /// EtherType filter.
 ///
-/// - [0..=7] at `0x05cb0` + 0x4·n (82576, 82580, i350, i354); [0..=3] at `0x05cb0` + 0x4·n (i210, i211); read and write.
+/// - [0..=7] at `0x05cb0` + 0x4·n (82576, 82580, i350, i354); [0..=3] at `0x05cb0` + 0x4·n, reset `0x00000000` (i210, i211); read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
 /// - Source: ds-i210 p454; linux e1000_82575.h.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +19,14 @@ pub struct ETQF(());
 impl RegisterLongName for ETQF {}
 impl Register for ETQF {
     const NAME: &'static str = "ETQF";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("ETYPE", 0, 16),
+        ("QUEUE", 16, 3),
+        ("FILTER_ENABLE", 26, 1),
+        ("IMM_INT", 29, 1),
+        ("TS_1588", 30, 1),
+        ("QUEUE_ENABLE", 31, 1),
+    ];
 }
 impl Read for ETQF {}
 impl Write for ETQF {}
@@ -78,6 +86,10 @@ pub struct SYNQF(());
 impl RegisterLongName for SYNQF {}
 impl Register for SYNQF {
     const NAME: &'static str = "SYNQF";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("ENABLE", 0, 1),
+        ("QUEUE", 1, 3),
+    ];
 }
 impl Read for SYNQF {}
 impl Write for SYNQF {}
@@ -115,6 +127,24 @@ pub struct VLAPQF(());
 impl RegisterLongName for VLAPQF {}
 impl Register for VLAPQF {
     const NAME: &'static str = "VLAPQF";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("P0_QUEUE", 0, 2),
+        ("P0_VALID", 3, 1),
+        ("P1_QUEUE", 4, 2),
+        ("P1_VALID", 7, 1),
+        ("P2_QUEUE", 8, 2),
+        ("P2_VALID", 11, 1),
+        ("P3_QUEUE", 12, 2),
+        ("P3_VALID", 15, 1),
+        ("P4_QUEUE", 16, 2),
+        ("P4_VALID", 19, 1),
+        ("P5_QUEUE", 20, 2),
+        ("P5_VALID", 23, 1),
+        ("P6_QUEUE", 24, 2),
+        ("P6_VALID", 27, 1),
+        ("P7_QUEUE", 28, 2),
+        ("P7_VALID", 31, 1),
+    ];
 }
 impl Read for VLAPQF {}
 impl Write for VLAPQF {}
@@ -203,6 +233,16 @@ pub struct FTQF(());
 impl RegisterLongName for FTQF {}
 impl Register for FTQF {
     const NAME: &'static str = "FTQF";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("PROTOCOL", 0, 8),
+        ("VF_BP", 15, 1),
+        ("QUEUE", 16, 10),
+        ("TS_1588", 27, 1),
+        ("PROTOCOL_BP", 28, 1),
+        ("SRC_ADDR_BP", 29, 1),
+        ("DST_ADDR_BP", 30, 1),
+        ("SRC_PORT_BP", 31, 1),
+    ];
 }
 impl Read for FTQF {}
 impl Write for FTQF {}
@@ -264,6 +304,12 @@ pub struct TTQF(());
 impl RegisterLongName for TTQF {}
 impl Register for TTQF {
     const NAME: &'static str = "TTQF";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("PROTOCOL", 0, 8),
+        ("QUEUE_ENABLE", 8, 1),
+        ("QUEUE", 16, 3),
+        ("PROTOCOL_BP", 28, 1),
+    ];
 }
 impl Read for TTQF {}
 impl Write for TTQF {}
@@ -367,6 +413,7 @@ pub struct SPQF(());
 impl RegisterLongName for SPQF {}
 impl Register for SPQF {
     const NAME: &'static str = "SPQF";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("SRC_PORT", 0, 16)];
 }
 impl Read for SPQF {}
 impl Write for SPQF {}
@@ -400,6 +447,12 @@ pub struct IMIR(());
 impl RegisterLongName for IMIR {}
 impl Register for IMIR {
     const NAME: &'static str = "IMIR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("DST_PORT", 0, 16),
+        ("IMM_INT", 16, 1),
+        ("PORT_BP", 17, 1),
+        ("PRIORITY", 29, 3),
+    ];
 }
 impl Read for IMIR {}
 impl Write for IMIR {}
@@ -450,6 +503,17 @@ pub struct IMIREXT(());
 impl RegisterLongName for IMIREXT {}
 impl Register for IMIREXT {
     const NAME: &'static str = "IMIREXT";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("SIZE_THRESH", 0, 12),
+        ("SIZE_BP", 12, 1),
+        ("CTRL_URG", 13, 1),
+        ("CTRL_ACK", 14, 1),
+        ("CTRL_PSH", 15, 1),
+        ("CTRL_RST", 16, 1),
+        ("CTRL_SYN", 17, 1),
+        ("CTRL_FIN", 18, 1),
+        ("CTRL_BP", 19, 1),
+    ];
 }
 impl Read for IMIREXT {}
 impl Write for IMIREXT {}

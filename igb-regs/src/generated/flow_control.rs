@@ -37,6 +37,7 @@ pub struct FCAH(());
 impl RegisterLongName for FCAH {}
 impl Register for FCAH {
     const NAME: &'static str = "FCAH";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("FCAH", 0, 16)];
 }
 impl Read for FCAH {}
 impl Write for FCAH {}
@@ -59,6 +60,7 @@ pub struct FCT(());
 impl RegisterLongName for FCT {}
 impl Register for FCT {
     const NAME: &'static str = "FCT";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("FCT", 0, 16)];
 }
 impl Read for FCT {}
 impl Write for FCT {}
@@ -81,6 +83,7 @@ pub struct FCTTV(());
 impl RegisterLongName for FCTTV {}
 impl Register for FCTTV {
     const NAME: &'static str = "FCTTV";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("TTV", 0, 16)];
 }
 impl Read for FCTTV {}
 impl Write for FCTTV {}
@@ -103,6 +106,12 @@ pub struct TXCW(());
 impl RegisterLongName for TXCW {}
 impl Register for TXCW {
     const NAME: &'static str = "TXCW";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("FD", 5, 1),
+        ("PAUSE", 7, 1),
+        ("ASM_DIR", 8, 1),
+        ("ANE", 31, 1),
+    ];
 }
 impl Read for TXCW {}
 impl Write for TXCW {}
@@ -145,6 +154,7 @@ pub struct FCRTL(());
 impl RegisterLongName for FCRTL {}
 impl Register for FCRTL {
     const NAME: &'static str = "FCRTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("RTL", 4, 12), ("XONE", 31, 1)];
 }
 impl Read for FCRTL {}
 impl Write for FCRTL {}
@@ -163,7 +173,7 @@ impl FCRTL {
 }
 /// Receive buffer level at which XOFF is sent.
 ///
-/// - `0x02168`; read and write.
+/// - `0x02168`, reset `0x00000000` (82575, i210, i211); `0x02168` (82576, 82580, i350, i354); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.5.6; sdm-82575 14.3.54.
 #[derive(Debug, Clone, Copy)]
@@ -171,6 +181,7 @@ pub struct FCRTH(());
 impl RegisterLongName for FCRTH {}
 impl Register for FCRTH {
     const NAME: &'static str = "FCRTH";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("RTH", 4, 14)];
 }
 impl Read for FCRTH {}
 impl Write for FCRTH {}
@@ -185,7 +196,7 @@ impl FCRTH {
 }
 /// Flow control refresh.
 ///
-/// - `0x02460`; read and write.
+/// - `0x02460`, reset `0x00000000` (82575, i210, i211); `0x02460` (82576, 82580, i350, i354); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.5.7; sdm-82575 14.3.55.
 #[derive(Debug, Clone, Copy)]
@@ -193,6 +204,7 @@ pub struct FCRTV(());
 impl RegisterLongName for FCRTV {}
 impl Register for FCRTV {
     const NAME: &'static str = "FCRTV";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("FC_REFRESH_TH", 0, 16)];
 }
 impl Read for FCRTV {}
 impl Write for FCRTV {}
@@ -215,6 +227,11 @@ pub struct FCSTS0(());
 impl RegisterLongName for FCSTS0 {}
 impl Register for FCSTS0 {
     const NAME: &'static str = "FCSTS0";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("ABOVE_HIGH", 1, 1),
+        ("BELOW_LOW", 2, 1),
+        ("REFRESH_COUNTER", 16, 16),
+    ];
 }
 impl Read for FCSTS0 {}
 impl FCSTS0 {

@@ -19,6 +19,31 @@ pub struct CTRL(());
 impl RegisterLongName for CTRL {}
 impl Register for CTRL {
     const NAME: &'static str = "CTRL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("FD", 0, 1),
+        ("GIO_MASTER_DISABLE", 2, 1),
+        ("LRST", 3, 1),
+        ("ASDE", 5, 1),
+        ("SLU", 6, 1),
+        ("ILOS", 7, 1),
+        ("SPEED", 8, 2),
+        ("FRCSPD", 11, 1),
+        ("FRCDPX", 12, 1),
+        ("SDP0_GPIEN", 16, 1),
+        ("SDP1_GPIEN", 17, 1),
+        ("SDP0_DATA", 18, 1),
+        ("SDP1_DATA", 19, 1),
+        ("ADVD3WUC", 20, 1),
+        ("SDP0_WDE", 21, 1),
+        ("SDP0_IODIR", 22, 1),
+        ("SDP1_IODIR", 23, 1),
+        ("RST", 26, 1),
+        ("RFCE", 27, 1),
+        ("TFCE", 28, 1),
+        ("DEV_RST", 29, 1),
+        ("VME", 30, 1),
+        ("PHY_RST", 31, 1),
+    ];
     const QUIET: u32 = 0x24000000;
 }
 impl Read for CTRL {}
@@ -139,6 +164,23 @@ pub struct STATUS(());
 impl RegisterLongName for STATUS {}
 impl Register for STATUS {
     const NAME: &'static str = "STATUS";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("FD", 0, 1),
+        ("LU", 1, 1),
+        ("FUNC", 2, 2),
+        ("TXOFF", 4, 1),
+        ("SPEED", 6, 2),
+        ("ASDV", 8, 2),
+        ("PHYRA", 10, 1),
+        ("SKU_2P5", 12, 1),
+        ("SKU_2P5_OVER", 13, 1),
+        ("NUM_VFS", 14, 4),
+        ("IOV_MODE", 18, 1),
+        ("GIO_MASTER_ENABLE", 19, 1),
+        ("DEV_RST_SET", 20, 1),
+        ("PF_RST_DONE", 21, 1),
+        ("MAC_CLOCK_GATING", 31, 1),
+    ];
     const W1C: u32 = 0x100000;
 }
 impl Read for STATUS {}
@@ -226,6 +268,32 @@ pub struct CTRL_EXT(());
 impl RegisterLongName for CTRL_EXT {}
 impl Register for CTRL_EXT {
     const NAME: &'static str = "CTRL_EXT";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("NSICR", 0, 1),
+        ("I2C_OVER_SDP", 1, 1),
+        ("SDP2_GPIEN", 2, 1),
+        ("SDP3_GPIEN", 3, 1),
+        ("SDP2_DATA", 6, 1),
+        ("SDP3_DATA", 7, 1),
+        ("SDP2_IODIR", 10, 1),
+        ("SDP3_IODIR", 11, 1),
+        ("ASDCHK", 12, 1),
+        ("EE_RST", 13, 1),
+        ("PFRSTD", 14, 1),
+        ("SPD_BYPS", 15, 1),
+        ("NS_DIS", 16, 1),
+        ("RO_DIS", 17, 1),
+        ("SDLPE", 18, 1),
+        ("DYN_CLK_GATING", 19, 1),
+        ("PHYPDEN", 20, 1),
+        ("LINK_MODE", 22, 2),
+        ("EIAME", 24, 1),
+        ("I2C_ENA", 25, 1),
+        ("EXT_VLAN", 26, 1),
+        ("IAME", 27, 1),
+        ("DRV_LOAD", 28, 1),
+        ("PBA_CLR", 31, 1),
+    ];
     const QUIET: u32 = 0x3000;
 }
 impl Read for CTRL_EXT {}
@@ -361,6 +429,16 @@ pub struct MDIC(());
 impl RegisterLongName for MDIC {}
 impl Register for MDIC {
     const NAME: &'static str = "MDIC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("DATA", 0, 16),
+        ("REGADD", 16, 5),
+        ("PHYADD", 21, 5),
+        ("OP", 26, 2),
+        ("READY", 28, 1),
+        ("INT_EN", 29, 1),
+        ("ERROR", 30, 1),
+        ("DEST", 31, 1),
+    ];
 }
 impl Read for MDIC {}
 impl Write for MDIC {}
@@ -415,6 +493,11 @@ pub struct MDICNFG(());
 impl RegisterLongName for MDICNFG {}
 impl Register for MDICNFG {
     const NAME: &'static str = "MDICNFG";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("PHYADD", 21, 5),
+        ("COM_MDIO", 30, 1),
+        ("EXT_MDIO", 31, 1),
+    ];
 }
 impl Read for MDICNFG {}
 impl Write for MDICNFG {}
@@ -453,6 +536,11 @@ pub struct SCTL(());
 impl RegisterLongName for SCTL {}
 impl Register for SCTL {
     const NAME: &'static str = "SCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("DATA", 0, 8),
+        ("ADDRESS", 8, 8),
+        ("READY", 31, 1),
+    ];
 }
 impl Read for SCTL {}
 impl Write for SCTL {}
@@ -491,6 +579,13 @@ pub struct MPHY_ADDR_CTRL(());
 impl RegisterLongName for MPHY_ADDR_CTRL {}
 impl Register for MPHY_ADDR_CTRL {
     const NAME: &'static str = "MPHY_ADDR_CTRL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("ADDRESS", 0, 16),
+        ("BUSY", 16, 1),
+        ("FNC_OVERRIDE", 29, 1),
+        ("ENA_ACCESS", 30, 1),
+        ("DIS_ACCESS", 31, 1),
+    ];
 }
 impl Read for MPHY_ADDR_CTRL {}
 impl Write for MPHY_ADDR_CTRL {}
@@ -581,6 +676,14 @@ pub struct CONNSW(());
 impl RegisterLongName for CONNSW {}
 impl Register for CONNSW {
     const NAME: &'static str = "CONNSW";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("AUTOSENSE_EN", 0, 1),
+        ("AUTOSENSE_CONF", 1, 1),
+        ("ENRGSRC", 2, 1),
+        ("SERDESD", 9, 1),
+        ("PHYSD", 10, 1),
+        ("PHY_PDN", 11, 1),
+    ];
 }
 impl Read for CONNSW {}
 impl Write for CONNSW {}
@@ -623,6 +726,10 @@ pub struct VET(());
 impl RegisterLongName for VET {}
 impl Register for VET {
     const NAME: &'static str = "VET";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("VET", 0, 16),
+        ("VET_EXT", 16, 16),
+    ];
 }
 impl Read for VET {}
 impl Write for VET {}
@@ -649,6 +756,21 @@ pub struct LEDCTL(());
 impl RegisterLongName for LEDCTL {}
 impl Register for LEDCTL {
     const NAME: &'static str = "LEDCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("LED0_MODE", 0, 4),
+        ("LED0_BLINK_RATE", 5, 1),
+        ("LED0_IVRT", 6, 1),
+        ("LED0_BLINK", 7, 1),
+        ("LED1_MODE", 8, 4),
+        ("LED1_IVRT", 14, 1),
+        ("LED1_BLINK", 15, 1),
+        ("LED2_MODE", 16, 4),
+        ("LED2_IVRT", 22, 1),
+        ("LED2_BLINK", 23, 1),
+        ("LED3_MODE", 24, 4),
+        ("LED3_IVRT", 30, 1),
+        ("LED3_BLINK", 31, 1),
+    ];
 }
 impl Read for LEDCTL {}
 impl Write for LEDCTL {}
@@ -805,6 +927,18 @@ pub struct PHPM(());
 impl RegisterLongName for PHPM {}
 impl Register for PHPM {
     const NAME: &'static str = "PHPM";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("SPD_EN", 0, 1),
+        ("D0LPLU", 1, 1),
+        ("LPLU", 2, 1),
+        ("DIS_1000_NON_D0A", 3, 1),
+        ("LINK_ENERGY_DETECT", 4, 1),
+        ("GO_LINK_DISCONNECT", 5, 1),
+        ("DIS_1000", 6, 1),
+        ("SPD_B2B_EN", 7, 1),
+        ("RST_COMPL", 8, 1),
+        ("DIS_100_NON_D0A", 9, 1),
+    ];
 }
 impl Read for PHPM {}
 impl Write for PHPM {}
@@ -871,6 +1005,16 @@ pub struct I2CCMD(());
 impl RegisterLongName for I2CCMD {}
 impl Register for I2CCMD {
     const NAME: &'static str = "I2CCMD";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("DATA", 0, 16),
+        ("REGADD", 16, 8),
+        ("PHYADD", 24, 3),
+        ("OP", 27, 1),
+        ("RESET", 28, 1),
+        ("READY", 29, 1),
+        ("INT_EN", 30, 1),
+        ("ERROR", 31, 1),
+    ];
 }
 impl Read for I2CCMD {}
 impl Write for I2CCMD {}
@@ -925,6 +1069,16 @@ pub struct I2CPARAMS(());
 impl RegisterLongName for I2CPARAMS {}
 impl Register for I2CPARAMS {
     const NAME: &'static str = "I2CPARAMS";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("BB_EN", 8, 1),
+        ("CLK_OUT", 9, 1),
+        ("DATA_OUT", 10, 1),
+        ("DATA_OE_N", 11, 1),
+        ("DATA_IN", 12, 1),
+        ("CLK_OE_N", 13, 1),
+        ("CLK_IN", 14, 1),
+        ("CLK_STRETCH_DIS", 15, 1),
+    ];
 }
 impl Read for I2CPARAMS {}
 impl Write for I2CPARAMS {}
@@ -1049,6 +1203,12 @@ pub struct TCPTIMER(());
 impl RegisterLongName for TCPTIMER {}
 impl Register for TCPTIMER {
     const NAME: &'static str = "TCPTIMER";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("KS", 8, 1),
+        ("COUNT_ENABLE", 9, 1),
+        ("COUNT_FINISH", 10, 1),
+        ("LOOP", 11, 1),
+    ];
     const QUIET: u32 = 0x100;
 }
 impl Read for TCPTIMER {}

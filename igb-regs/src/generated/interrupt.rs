@@ -19,6 +19,34 @@ pub struct ICR(());
 impl RegisterLongName for ICR {}
 impl Register for ICR {
     const NAME: &'static str = "ICR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("TXDW", 0, 1),
+        ("LSC", 2, 1),
+        ("RXSEQ", 3, 1),
+        ("RXDMT0", 4, 1),
+        ("RXO", 6, 1),
+        ("RXDW", 7, 1),
+        ("VMMB", 8, 1),
+        ("GPHY", 10, 1),
+        ("GPI_SDP0", 11, 1),
+        ("GPI_SDP1", 12, 1),
+        ("GPI_SDP2", 13, 1),
+        ("GPI_SDP3", 14, 1),
+        ("MNG", 18, 1),
+        ("TIME_SYNC", 19, 1),
+        ("OMED", 20, 1),
+        ("FER", 22, 1),
+        ("NFER", 23, 1),
+        ("THS", 23, 1),
+        ("CSRTO", 24, 1),
+        ("PCI_EXCEPTION", 24, 1),
+        ("SCE", 25, 1),
+        ("SW_WD", 26, 1),
+        ("DOUTSYNC", 28, 1),
+        ("TCP_TIMER", 29, 1),
+        ("DRSTA", 30, 1),
+        ("INTA", 31, 1),
+    ];
     const W1C: u32 = 0x77dc7ddd;
 }
 impl ReadClear for ICR {}
@@ -141,6 +169,33 @@ pub struct ICS(());
 impl RegisterLongName for ICS {}
 impl Register for ICS {
     const NAME: &'static str = "ICS";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("TXDW", 0, 1),
+        ("LSC", 2, 1),
+        ("RXSEQ", 3, 1),
+        ("RXDMT0", 4, 1),
+        ("RXO", 6, 1),
+        ("RXDW", 7, 1),
+        ("VMMB", 8, 1),
+        ("GPHY", 10, 1),
+        ("GPI_SDP0", 11, 1),
+        ("GPI_SDP1", 12, 1),
+        ("GPI_SDP2", 13, 1),
+        ("GPI_SDP3", 14, 1),
+        ("MNG", 18, 1),
+        ("TIME_SYNC", 19, 1),
+        ("OMED", 20, 1),
+        ("FER", 22, 1),
+        ("NFER", 23, 1),
+        ("THS", 23, 1),
+        ("CSRTO", 24, 1),
+        ("PCI_EXCEPTION", 24, 1),
+        ("SCE", 25, 1),
+        ("SW_WD", 26, 1),
+        ("DOUTSYNC", 28, 1),
+        ("TCP_TIMER", 29, 1),
+        ("DRSTA", 30, 1),
+    ];
 }
 impl Write for ICS {}
 impl ICS {
@@ -257,6 +312,33 @@ pub struct IMS(());
 impl RegisterLongName for IMS {}
 impl Register for IMS {
     const NAME: &'static str = "IMS";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("TXDW", 0, 1),
+        ("LSC", 2, 1),
+        ("RXSEQ", 3, 1),
+        ("RXDMT0", 4, 1),
+        ("RXO", 6, 1),
+        ("RXDW", 7, 1),
+        ("VMMB", 8, 1),
+        ("GPHY", 10, 1),
+        ("GPI_SDP0", 11, 1),
+        ("GPI_SDP1", 12, 1),
+        ("GPI_SDP2", 13, 1),
+        ("GPI_SDP3", 14, 1),
+        ("MNG", 18, 1),
+        ("TIME_SYNC", 19, 1),
+        ("OMED", 20, 1),
+        ("FER", 22, 1),
+        ("NFER", 23, 1),
+        ("THS", 23, 1),
+        ("CSRTO", 24, 1),
+        ("PCI_EXCEPTION", 24, 1),
+        ("SCE", 25, 1),
+        ("SW_WD", 26, 1),
+        ("DOUTSYNC", 28, 1),
+        ("TCP_TIMER", 29, 1),
+        ("DRSTA", 30, 1),
+    ];
 }
 impl Read for IMS {}
 impl WriteSet for IMS {}
@@ -374,6 +456,33 @@ pub struct IMC(());
 impl RegisterLongName for IMC {}
 impl Register for IMC {
     const NAME: &'static str = "IMC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("TXDW", 0, 1),
+        ("LSC", 2, 1),
+        ("RXSEQ", 3, 1),
+        ("RXDMT0", 4, 1),
+        ("RXO", 6, 1),
+        ("RXDW", 7, 1),
+        ("VMMB", 8, 1),
+        ("GPHY", 10, 1),
+        ("GPI_SDP0", 11, 1),
+        ("GPI_SDP1", 12, 1),
+        ("GPI_SDP2", 13, 1),
+        ("GPI_SDP3", 14, 1),
+        ("MNG", 18, 1),
+        ("TIME_SYNC", 19, 1),
+        ("OMED", 20, 1),
+        ("FER", 22, 1),
+        ("NFER", 23, 1),
+        ("THS", 23, 1),
+        ("CSRTO", 24, 1),
+        ("PCI_EXCEPTION", 24, 1),
+        ("SCE", 25, 1),
+        ("SW_WD", 26, 1),
+        ("DOUTSYNC", 28, 1),
+        ("TCP_TIMER", 29, 1),
+        ("DRSTA", 30, 1),
+    ];
 }
 impl Write for IMC {}
 impl IMC {
@@ -490,6 +599,33 @@ pub struct IAM(());
 impl RegisterLongName for IAM {}
 impl Register for IAM {
     const NAME: &'static str = "IAM";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("TXDW", 0, 1),
+        ("LSC", 2, 1),
+        ("RXSEQ", 3, 1),
+        ("RXDMT0", 4, 1),
+        ("RXO", 6, 1),
+        ("RXDW", 7, 1),
+        ("VMMB", 8, 1),
+        ("GPHY", 10, 1),
+        ("GPI_SDP0", 11, 1),
+        ("GPI_SDP1", 12, 1),
+        ("GPI_SDP2", 13, 1),
+        ("GPI_SDP3", 14, 1),
+        ("MNG", 18, 1),
+        ("TIME_SYNC", 19, 1),
+        ("OMED", 20, 1),
+        ("FER", 22, 1),
+        ("NFER", 23, 1),
+        ("THS", 23, 1),
+        ("CSRTO", 24, 1),
+        ("PCI_EXCEPTION", 24, 1),
+        ("SCE", 25, 1),
+        ("SW_WD", 26, 1),
+        ("DOUTSYNC", 28, 1),
+        ("TCP_TIMER", 29, 1),
+        ("DRSTA", 30, 1),
+    ];
 }
 impl Read for IAM {}
 impl Write for IAM {}
@@ -632,6 +768,13 @@ pub struct EICR(());
 impl RegisterLongName for EICR {}
 impl Register for EICR {
     const NAME: &'static str = "EICR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("RXQ", 0, 4),
+        ("CAUSES", 0, 25),
+        ("TXQ", 8, 4),
+        ("TCP_TIMER", 30, 1),
+        ("OTHER", 31, 1),
+    ];
     const W1C: u32 = 0xc1ffffff;
 }
 impl ReadClear for EICR {}
@@ -670,6 +813,13 @@ pub struct EICS(());
 impl RegisterLongName for EICS {}
 impl Register for EICS {
     const NAME: &'static str = "EICS";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("RXQ", 0, 4),
+        ("CAUSES", 0, 25),
+        ("TXQ", 8, 4),
+        ("TCP_TIMER", 30, 1),
+        ("OTHER", 31, 1),
+    ];
 }
 impl Write for EICS {}
 impl EICS {
@@ -706,6 +856,13 @@ pub struct EIMS(());
 impl RegisterLongName for EIMS {}
 impl Register for EIMS {
     const NAME: &'static str = "EIMS";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("RXQ", 0, 4),
+        ("CAUSES", 0, 25),
+        ("TXQ", 8, 4),
+        ("TCP_TIMER", 30, 1),
+        ("OTHER", 31, 1),
+    ];
 }
 impl Read for EIMS {}
 impl WriteSet for EIMS {}
@@ -743,6 +900,13 @@ pub struct EIMC(());
 impl RegisterLongName for EIMC {}
 impl Register for EIMC {
     const NAME: &'static str = "EIMC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("RXQ", 0, 4),
+        ("CAUSES", 0, 25),
+        ("TXQ", 8, 4),
+        ("TCP_TIMER", 30, 1),
+        ("OTHER", 31, 1),
+    ];
 }
 impl Write for EIMC {}
 impl EIMC {
@@ -779,6 +943,13 @@ pub struct EIAC(());
 impl RegisterLongName for EIAC {}
 impl Register for EIAC {
     const NAME: &'static str = "EIAC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("RXQ", 0, 4),
+        ("CAUSES", 0, 25),
+        ("TXQ", 8, 4),
+        ("TCP_TIMER", 30, 1),
+        ("OTHER", 31, 1),
+    ];
 }
 impl Read for EIAC {}
 impl Write for EIAC {}
@@ -817,6 +988,13 @@ pub struct EIAM(());
 impl RegisterLongName for EIAM {}
 impl Register for EIAM {
     const NAME: &'static str = "EIAM";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("RXQ", 0, 4),
+        ("CAUSES", 0, 25),
+        ("TXQ", 8, 4),
+        ("TCP_TIMER", 30, 1),
+        ("OTHER", 31, 1),
+    ];
 }
 impl Read for EIAM {}
 impl Write for EIAM {}
@@ -855,6 +1033,13 @@ pub struct GPIE(());
 impl RegisterLongName for GPIE {}
 impl Register for GPIE {
     const NAME: &'static str = "GPIE";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("NSICR", 0, 1),
+        ("MULTIPLE_MSIX", 4, 1),
+        ("LL_INTERVAL", 7, 5),
+        ("EIAME", 30, 1),
+        ("PBA", 31, 1),
+    ];
 }
 impl Read for GPIE {}
 impl Write for GPIE {}
@@ -904,6 +1089,12 @@ pub struct MSIXBM(());
 impl RegisterLongName for MSIXBM {}
 impl Register for MSIXBM {
     const NAME: &'static str = "MSIXBM";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("RXQ", 0, 4),
+        ("TXQ", 8, 4),
+        ("TCP_TIMER", 30, 1),
+        ("OTHER", 31, 1),
+    ];
 }
 impl Read for MSIXBM {}
 impl Write for MSIXBM {}
@@ -949,6 +1140,15 @@ pub struct EITR(());
 impl RegisterLongName for EITR {}
 impl Register for EITR {
     const NAME: &'static str = "EITR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("ITR", 0, 16),
+        ("INTERVAL", 2, 13),
+        ("LLI_EN", 15, 1),
+        ("LL_COUNTER", 16, 5),
+        ("COUNTER", 16, 16),
+        ("MODERATION_COUNTER", 21, 10),
+        ("CNT_IGNR", 31, 1),
+    ];
 }
 impl Read for EITR {}
 impl Write for EITR {}
@@ -1011,6 +1211,16 @@ pub struct IVAR(());
 impl RegisterLongName for IVAR {}
 impl Register for IVAR {
     const NAME: &'static str = "IVAR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("INT_ALLOC0", 0, 5),
+        ("INT_ALLOC0_VAL", 7, 1),
+        ("INT_ALLOC1", 8, 5),
+        ("INT_ALLOC1_VAL", 15, 1),
+        ("INT_ALLOC2", 16, 5),
+        ("INT_ALLOC2_VAL", 23, 1),
+        ("INT_ALLOC3", 24, 5),
+        ("INT_ALLOC3_VAL", 31, 1),
+    ];
 }
 impl Read for IVAR {}
 impl Write for IVAR {}
@@ -1090,6 +1300,12 @@ pub struct IVAR_MISC(());
 impl RegisterLongName for IVAR_MISC {}
 impl Register for IVAR_MISC {
     const NAME: &'static str = "IVAR_MISC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("INT_ALLOC8", 0, 5),
+        ("INT_ALLOC8_VAL", 7, 1),
+        ("INT_ALLOC9", 8, 5),
+        ("INT_ALLOC9_VAL", 15, 1),
+    ];
 }
 impl Read for IVAR_MISC {}
 impl Write for IVAR_MISC {}
@@ -1127,7 +1343,7 @@ impl IVAR_MISC {
 }
 /// Clears MSI-X pending bits.
 ///
-/// - `0x05b68`; writing 1 clears.
+/// - `0x05b68` (82575, 82576, 82580, i350, i354); `0x05b68`, reset `0x00000000` (i210, i211); writing 1 clears.
 /// - On all chips.
 /// - Source: ds-i210 8.9.6; dpdk e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
@@ -1135,6 +1351,7 @@ pub struct PBACL(());
 impl RegisterLongName for PBACL {}
 impl Register for PBACL {
     const NAME: &'static str = "PBACL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("PENBIT", 0, 5)];
     const W1C: u32 = 0x1f;
 }
 impl Read for PBACL {}

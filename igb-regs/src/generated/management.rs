@@ -19,6 +19,27 @@ pub struct MANC(());
 impl RegisterLongName for MANC {}
 impl Register for MANC {
     const NAME: &'static str = "MANC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("SMBUS_EN", 0, 1),
+        ("FC_DISCARD", 0, 1),
+        ("ASF_EN", 1, 1),
+        ("NCSI_DISCARD", 1, 1),
+        ("ARP_EN", 13, 1),
+        ("FW_RESET", 14, 1),
+        ("TCO_ISOLATE", 15, 1),
+        ("TCO_RESET", 16, 1),
+        ("RCV_TCO_EN", 17, 1),
+        ("BLK_PHY_RST", 18, 1),
+        ("EN_MAC_ADDR_FILTER", 20, 1),
+        ("EN_MNG2HOST", 21, 1),
+        ("EN_XSUM_FILTER", 23, 1),
+        ("EN_IPV4_FILTER", 24, 1),
+        ("FIXED_NET_TYPE", 25, 1),
+        ("NET_TYPE", 26, 1),
+        ("EN_BMC2OS", 28, 1),
+        ("EN_BMC2NET", 29, 1),
+        ("MPROXYE", 30, 1),
+    ];
     const QUIET: u32 = 0x4000;
     const W1C: u32 = 0x4000;
 }
@@ -108,7 +129,7 @@ impl MANC {
 }
 /// VLAN tags of management.
 ///
-/// - [0..=7] at `0x05010` + 0x4·n; read only.
+/// - [0..=7] at `0x05010` + 0x4·n, reset `0x00000000` (82575); [0..=7] at `0x05010` + 0x4·n (82576, 82580, i350, i354, i210, i211); read only.
 /// - On all chips.
 /// - Source: sdm-82575 14.7.1; i210-summary.
 #[derive(Debug, Clone, Copy)]
@@ -116,6 +137,7 @@ pub struct MAVTV(());
 impl RegisterLongName for MAVTV {}
 impl Register for MAVTV {
     const NAME: &'static str = "MAVTV";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("VID", 0, 12)];
 }
 impl Read for MAVTV {}
 impl MAVTV {
@@ -171,7 +193,7 @@ impl MFUTP {
 }
 /// EtherTypes of management.
 ///
-/// - [0..=3] at `0x05060` + 0x4·n; read only.
+/// - [0..=3] at `0x05060` + 0x4·n, reset `0x00000000`; read only.
 /// - On i210, i211.
 /// - Source: ds-i210 8.22.4.
 #[derive(Debug, Clone, Copy)]
@@ -179,6 +201,10 @@ pub struct METF(());
 impl RegisterLongName for METF {}
 impl Register for METF {
     const NAME: &'static str = "METF";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("METF", 0, 16),
+        ("POLARITY", 30, 1),
+    ];
 }
 impl Read for METF {}
 impl METF {
@@ -284,6 +310,13 @@ pub struct MDEF(());
 impl RegisterLongName for MDEF {}
 impl Register for MDEF {
     const NAME: &'static str = "MDEF";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("L2_EXACT", 0, 4),
+        ("VLAN", 5, 8),
+        ("IP", 13, 8),
+        ("BROADCAST", 25, 1),
+        ("L3L4", 27, 5),
+    ];
 }
 impl Read for MDEF {}
 impl MDEF {
@@ -395,6 +428,7 @@ pub struct MMAH(());
 impl RegisterLongName for MMAH {}
 impl Register for MMAH {
     const NAME: &'static str = "MMAH";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("MMAH", 0, 16)];
 }
 impl Read for MMAH {}
 impl MMAH {
@@ -431,6 +465,15 @@ pub struct MDEF_EXT(());
 impl RegisterLongName for MDEF_EXT {}
 impl Register for MDEF_EXT {
     const NAME: &'static str = "MDEF_EXT";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("FLEX_PORT", 16, 8),
+        ("FLEX_TCO", 24, 1),
+        ("ND_135", 25, 1),
+        ("ND_136", 26, 1),
+        ("ND_137", 27, 1),
+        ("ICMP", 28, 1),
+        ("MLD", 29, 1),
+    ];
 }
 impl Read for MDEF_EXT {}
 impl MDEF_EXT {
@@ -515,6 +558,14 @@ pub struct HICR(());
 impl RegisterLongName for HICR {}
 impl Register for HICR {
     const NAME: &'static str = "HICR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("EN", 0, 1),
+        ("C", 1, 1),
+        ("SV", 2, 1),
+        ("FWR_EN", 6, 1),
+        ("FWR", 7, 1),
+        ("MEMORY_BASE_EN", 9, 1),
+    ];
 }
 impl Read for HICR {}
 impl Write for HICR {}
@@ -587,6 +638,7 @@ pub struct HIBBA(());
 impl RegisterLongName for HIBBA {}
 impl Register for HIBBA {
     const NAME: &'static str = "HIBBA";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("BA", 0, 20)];
 }
 impl Read for HIBBA {}
 impl Write for HIBBA {}
@@ -615,6 +667,7 @@ pub struct HIBMAXOFF(());
 impl RegisterLongName for HIBMAXOFF {}
 impl Register for HIBMAXOFF {
     const NAME: &'static str = "HIBMAXOFF";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("MAXOFF", 0, 10)];
 }
 impl Read for HIBMAXOFF {}
 impl HIBMAXOFF {

@@ -13,10 +13,17 @@ mod pcs;
 mod power;
 mod ptp;
 mod receive;
+mod security;
 mod statistics;
 mod transmit;
 mod virtualization;
 mod wakeup;
+/// The registers of a chip that is known when the program is built, a module for each.
+///
+/// [`Regs`] takes the chip at run time and gives an `Option` where some chip lacks a register. Here every
+/// register that the chip has is there, its offset is a constant, and one that the chip lacks does not
+/// compile.
+pub mod chip;
 #[cfg(feature = "meta")]
 pub(crate) mod meta;
 pub use chips::*;
@@ -32,6 +39,7 @@ pub use pcs::*;
 pub use power::*;
 pub use ptp::*;
 pub use receive::*;
+pub use security::*;
 pub use statistics::*;
 pub use transmit::*;
 pub use virtualization::*;

@@ -19,6 +19,27 @@ pub struct EECD(());
 impl RegisterLongName for EECD {}
 impl Register for EECD {
     const NAME: &'static str = "EECD";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("SK", 0, 1),
+        ("CS", 1, 1),
+        ("DI", 2, 1),
+        ("DO", 3, 1),
+        ("FWE", 4, 2),
+        ("REQ", 6, 1),
+        ("GNT", 7, 1),
+        ("PRES", 8, 1),
+        ("AUTO_RD", 9, 1),
+        ("ADDR_BITS", 10, 1),
+        ("SIZE_EX", 11, 4),
+        ("BLOCKED", 15, 1),
+        ("ABORT", 16, 1),
+        ("TIMEOUT", 17, 1),
+        ("ERROR_CLR", 18, 1),
+        ("FLASH_DETECTED", 19, 1),
+        ("FLUPD", 23, 1),
+        ("SEC1VAL", 25, 1),
+        ("FLUDONE", 26, 1),
+    ];
     const QUIET: u32 = 0x848000;
     const W1C: u32 = 0x8000;
 }
@@ -116,6 +137,12 @@ pub struct EERD(());
 impl RegisterLongName for EERD {}
 impl Register for EERD {
     const NAME: &'static str = "EERD";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("START", 0, 1),
+        ("DONE", 1, 1),
+        ("ADDR", 2, 14),
+        ("DATA", 16, 16),
+    ];
     const QUIET: u32 = 0x1;
 }
 impl Read for EERD {}
@@ -151,6 +178,12 @@ pub struct EEWR(());
 impl RegisterLongName for EEWR {}
 impl Register for EEWR {
     const NAME: &'static str = "EEWR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("START", 0, 1),
+        ("DONE", 1, 1),
+        ("ADDR", 2, 14),
+        ("DATA", 16, 16),
+    ];
     const QUIET: u32 = 0x1;
 }
 impl Read for EEWR {}
@@ -192,6 +225,12 @@ pub struct SRWR(());
 impl RegisterLongName for SRWR {}
 impl Register for SRWR {
     const NAME: &'static str = "SRWR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("START", 0, 1),
+        ("DONE", 1, 1),
+        ("ADDR", 2, 11),
+        ("DATA", 16, 16),
+    ];
     const QUIET: u32 = 0x1;
 }
 impl Read for SRWR {}
@@ -283,6 +322,12 @@ pub struct EEMNGCTL(());
 impl RegisterLongName for EEMNGCTL {}
 impl Register for EEMNGCTL {
     const NAME: &'static str = "EEMNGCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("CFG_DONE0", 18, 1),
+        ("CFG_DONE1", 19, 1),
+        ("CFG_DONE2", 20, 1),
+        ("CFG_DONE3", 21, 1),
+    ];
 }
 impl Read for EEMNGCTL {}
 impl Write for EEMNGCTL {}
@@ -325,6 +370,12 @@ pub struct FLASHMODE(());
 impl RegisterLongName for FLASHMODE {}
 impl Register for FLASHMODE {
     const NAME: &'static str = "FLASHMODE";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("FAST_READ", 0, 1),
+        ("DUMMIES", 1, 2),
+        ("SPEED", 3, 2),
+        ("SST", 6, 1),
+    ];
 }
 impl Read for FLASHMODE {}
 impl FLASHMODE {
@@ -472,6 +523,14 @@ pub struct FLSWCTL(());
 impl RegisterLongName for FLSWCTL {}
 impl Register for FLSWCTL {
     const NAME: &'static str = "FLSWCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("ADDR", 0, 24),
+        ("CMD", 24, 4),
+        ("CMDV", 28, 1),
+        ("FLBUSY", 29, 1),
+        ("DONE", 30, 1),
+        ("GLDONE", 31, 1),
+    ];
 }
 impl Read for FLSWCTL {}
 impl Write for FLSWCTL {}
@@ -605,6 +664,12 @@ pub struct FLASHOP(());
 impl RegisterLongName for FLASHOP {}
 impl Register for FLASHOP {
     const NAME: &'static str = "FLASHOP";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("ERASEOP", 0, 8),
+        ("SUSPENDOP", 8, 8),
+        ("RESUMEOP", 16, 8),
+        ("FASTREADOP", 24, 8),
+    ];
 }
 impl Read for FLASHOP {}
 impl FLASHOP {
@@ -849,7 +914,7 @@ impl INVM_PROTECT {
 }
 /// Software semaphore.
 ///
-/// - `0x05b50`; read and write.
+/// - `0x05b50` (82575, 82576, 82580, i350, i354); `0x05b50`, reset `0x00000000` (i210, i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.7.1; sdm-82575 14.8; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
@@ -857,6 +922,11 @@ pub struct SWSM(());
 impl RegisterLongName for SWSM {}
 impl Register for SWSM {
     const NAME: &'static str = "SWSM";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("SMBI", 0, 1),
+        ("SWESMBI", 1, 1),
+        ("DRV_LOAD", 3, 1),
+    ];
 }
 impl ReadSet for SWSM {}
 impl Write for SWSM {}
@@ -886,6 +956,17 @@ pub struct FWSM(());
 impl RegisterLongName for FWSM {}
 impl Register for FWSM {
     const NAME: &'static str = "FWSM";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("EEP_FW_SEMAPHORE", 0, 1),
+        ("FW_MODE", 1, 3),
+        ("EEP_RELOAD_IND", 6, 1),
+        ("FW_VALID", 15, 1),
+        ("RESET_CNT", 16, 3),
+        ("EXT_ERR_IND", 19, 6),
+        ("PCIE_CONFIG_ERR_IND", 25, 1),
+        ("PHY_SERDES0_CONFIG_ERR_IND", 26, 1),
+        ("FACTORY_MAC_RESTORED", 31, 1),
+    ];
 }
 impl Read for FWSM {}
 impl FWSM {
@@ -963,6 +1044,24 @@ pub struct SW_FW_SYNC(());
 impl RegisterLongName for SW_FW_SYNC {}
 impl Register for SW_FW_SYNC {
     const NAME: &'static str = "SW_FW_SYNC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("SW_EEP", 0, 1),
+        ("SW_PHY0", 1, 1),
+        ("SW_PHY1", 2, 1),
+        ("SW_CSR", 3, 1),
+        ("SW_PHY2", 5, 1),
+        ("SW_PHY3", 6, 1),
+        ("SW_MB", 8, 1),
+        ("SW_MNG", 10, 1),
+        ("FW_EEP", 16, 1),
+        ("FW_PHY0", 17, 1),
+        ("FW_PHY1", 18, 1),
+        ("FW_CSR", 19, 1),
+        ("FW_PHY2", 21, 1),
+        ("FW_PHY3", 22, 1),
+        ("FW_MB", 24, 1),
+        ("FW_MNG", 26, 1),
+    ];
 }
 impl Read for SW_FW_SYNC {}
 impl Write for SW_FW_SYNC {}

@@ -19,6 +19,17 @@ pub struct GCR(());
 impl RegisterLongName for GCR {}
 impl Register for GCR {
     const NAME: &'static str = "GCR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("RXD_NO_SNOOP", 0, 1),
+        ("RXDSCW_NO_SNOOP", 1, 1),
+        ("RXDSCR_NO_SNOOP", 2, 1),
+        ("TXD_NO_SNOOP", 3, 1),
+        ("TXDSCW_NO_SNOOP", 4, 1),
+        ("TXDSCR_NO_SNOOP", 5, 1),
+        ("CMPL_TMOUT", 12, 4),
+        ("CMPL_TMOUT_RESEND", 16, 1),
+        ("CAP_VER2", 18, 1),
+    ];
 }
 impl Read for GCR {}
 impl Write for GCR {}
@@ -143,6 +154,7 @@ pub struct FACTPS(());
 impl RegisterLongName for FACTPS {}
 impl Register for FACTPS {
     const NAME: &'static str = "FACTPS";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("MNGCG", 29, 1)];
 }
 impl Read for FACTPS {}
 impl Write for FACTPS {}
@@ -165,6 +177,11 @@ pub struct GIOCTL(());
 impl RegisterLongName for GIOCTL {}
 impl Register for GIOCTL {
     const NAME: &'static str = "GIOCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("DATA", 0, 8),
+        ("ADDRESS", 8, 8),
+        ("READY", 31, 1),
+    ];
 }
 impl Read for GIOCTL {}
 impl Write for GIOCTL {}
@@ -201,6 +218,11 @@ pub struct CCMCTL(());
 impl RegisterLongName for CCMCTL {}
 impl Register for CCMCTL {
     const NAME: &'static str = "CCMCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("DATA", 0, 8),
+        ("ADDRESS", 8, 8),
+        ("READY", 31, 1),
+    ];
 }
 impl Read for CCMCTL {}
 impl Write for CCMCTL {}
@@ -237,6 +259,11 @@ pub struct SCCTL(());
 impl RegisterLongName for SCCTL {}
 impl Register for SCCTL {
     const NAME: &'static str = "SCCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("DATA", 0, 8),
+        ("ADDRESS", 8, 8),
+        ("READY", 31, 1),
+    ];
 }
 impl Read for SCCTL {}
 impl Write for SCCTL {}
@@ -410,7 +437,7 @@ impl PCIEACL {
 }
 /// PCIe interrupt causes.
 ///
-/// - `0x05b88`; writing 1 clears.
+/// - `0x05b88`, reset `0x00000000`; writing 1 clears.
 /// - On i210, i211.
 /// - Source: ds-i210 8.8.1.
 #[derive(Debug, Clone, Copy)]
@@ -418,6 +445,14 @@ pub struct PICAUSE(());
 impl RegisterLongName for PICAUSE {}
 impl Register for PICAUSE {
     const NAME: &'static str = "PICAUSE";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("CA", 0, 1),
+        ("UA", 1, 1),
+        ("BE", 2, 1),
+        ("TO", 3, 1),
+        ("BMEF", 4, 1),
+        ("ABR", 5, 1),
+    ];
     const W1C: u32 = 0x3f;
 }
 impl Read for PICAUSE {}
@@ -466,6 +501,12 @@ pub struct PIENA(());
 impl RegisterLongName for PIENA {}
 impl Register for PIENA {
     const NAME: &'static str = "PIENA";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("CA", 0, 1),
+        ("UA", 1, 1),
+        ("BE", 2, 1),
+        ("TO", 3, 1),
+    ];
 }
 impl Read for PIENA {}
 impl Write for PIENA {}
@@ -631,6 +672,7 @@ pub struct PCIEMISC(());
 impl RegisterLongName for PCIEMISC {}
 impl Register for PCIEMISC {
     const NAME: &'static str = "PCIEMISC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("LX_DECISION", 7, 1)];
 }
 impl Read for PCIEMISC {}
 impl Write for PCIEMISC {}
@@ -683,6 +725,10 @@ pub struct BARCTRL(());
 impl RegisterLongName for BARCTRL {}
 impl Register for BARCTRL {
     const NAME: &'static str = "BARCTRL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("FLSIZE", 8, 3),
+        ("CSRSIZE", 13, 1),
+    ];
 }
 impl Read for BARCTRL {}
 impl Write for BARCTRL {}

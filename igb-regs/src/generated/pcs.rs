@@ -19,6 +19,10 @@ pub struct PCS_CFG0(());
 impl RegisterLongName for PCS_CFG0 {}
 impl Register for PCS_CFG0 {
     const NAME: &'static str = "PCS_CFG0";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("IGN_SD", 0, 1),
+        ("PCS_EN", 3, 1),
+    ];
 }
 impl Read for PCS_CFG0 {}
 impl Write for PCS_CFG0 {}
@@ -56,6 +60,17 @@ pub struct PCS_LCTL(());
 impl RegisterLongName for PCS_LCTL {}
 impl Register for PCS_LCTL {
     const NAME: &'static str = "PCS_LCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("FLV", 0, 1),
+        ("FSV", 1, 2),
+        ("FDV", 3, 1),
+        ("FSD", 4, 1),
+        ("FORCE_LINK", 5, 1),
+        ("FORCE_FCTRL", 7, 1),
+        ("AN_ENABLE", 16, 1),
+        ("AN_RESTART", 17, 1),
+        ("AN_TIMEOUT", 18, 1),
+    ];
     const QUIET: u32 = 0x20000;
 }
 impl Read for PCS_LCTL {}
@@ -128,6 +143,13 @@ pub struct PCS_LSTAT(());
 impl RegisterLongName for PCS_LSTAT {}
 impl Register for PCS_LSTAT {
     const NAME: &'static str = "PCS_LSTAT";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("LINK_OK", 0, 1),
+        ("SPEED", 1, 2),
+        ("FD", 3, 1),
+        ("SYNC_OK", 4, 1),
+        ("AN_COMPLETE", 16, 1),
+    ];
 }
 impl Read for PCS_LSTAT {}
 impl PCS_LSTAT {
@@ -228,6 +250,12 @@ pub struct PCS_ANADV(());
 impl RegisterLongName for PCS_ANADV {}
 impl Register for PCS_ANADV {
     const NAME: &'static str = "PCS_ANADV";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("PAUSE", 7, 1),
+        ("ASM_DIR", 8, 1),
+        ("RFLT", 12, 2),
+        ("NEXTP", 15, 1),
+    ];
 }
 impl Read for PCS_ANADV {}
 impl Write for PCS_ANADV {}
@@ -282,7 +310,7 @@ impl PCS_ANADV {
 }
 /// Partner's ability; SGMII reports its link here.
 ///
-/// - `0x0421c`; read only.
+/// - `0x0421c` (82575, 82576, 82580, i350, i354); `0x0421c`, reset `0x00000000` (i210); read only.
 /// - On 82575, 82576, 82580, i350, i354, i210.
 /// - Source: ds-i210 8.17.5.
 #[derive(Debug, Clone, Copy)]
@@ -290,6 +318,16 @@ pub struct PCS_LPAB(());
 impl RegisterLongName for PCS_LPAB {}
 impl Register for PCS_LPAB {
     const NAME: &'static str = "PCS_LPAB";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("LPFD", 5, 1),
+        ("LPHD", 6, 1),
+        ("PAUSE", 7, 1),
+        ("ASM_DIR", 8, 1),
+        ("SGMII_SPEED", 10, 2),
+        ("PRF", 12, 2),
+        ("ACK", 14, 1),
+        ("LPNEXTP", 15, 1),
+    ];
 }
 impl Read for PCS_LPAB {}
 impl PCS_LPAB {
@@ -356,7 +394,7 @@ impl PCS_LPAB {
 }
 /// Next page to send.
 ///
-/// - `0x04220`; read and write.
+/// - `0x04220` (82575, 82576, 82580, i350, i354); `0x04220`, reset `0x00000000` (i210); read and write.
 /// - On 82575, 82576, 82580, i350, i354, i210.
 /// - Source: ds-i210 8.17.6.
 #[derive(Debug, Clone, Copy)]
@@ -364,6 +402,13 @@ pub struct PCS_NPTX(());
 impl RegisterLongName for PCS_NPTX {}
 impl Register for PCS_NPTX {
     const NAME: &'static str = "PCS_NPTX";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("CODE", 0, 11),
+        ("TOGGLE", 11, 1),
+        ("ACK2", 12, 1),
+        ("PGTYPE", 13, 1),
+        ("NXTPG", 15, 1),
+    ];
 }
 impl Read for PCS_NPTX {}
 impl Write for PCS_NPTX {}
@@ -413,6 +458,14 @@ pub struct PCS_LPABNP(());
 impl RegisterLongName for PCS_LPABNP {}
 impl Register for PCS_LPABNP {
     const NAME: &'static str = "PCS_LPABNP";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("CODE", 0, 11),
+        ("TOGGLE", 11, 1),
+        ("ACK2", 12, 1),
+        ("MSGPG", 13, 1),
+        ("ACK", 14, 1),
+        ("NXTPG", 15, 1),
+    ];
 }
 impl Read for PCS_LPABNP {}
 impl PCS_LPABNP {

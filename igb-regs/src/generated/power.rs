@@ -19,6 +19,15 @@ pub struct EEER(());
 impl RegisterLongName for EEER {}
 impl Register for EEER {
     const NAME: &'static str = "EEER";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("TX_LPI_EN", 16, 1),
+        ("RX_LPI_EN", 17, 1),
+        ("LPI_FC", 18, 1),
+        ("FRC_AN", 28, 1),
+        ("EEE_NEG", 29, 1),
+        ("RX_LPI_STATUS", 30, 1),
+        ("TX_LPI_STATUS", 31, 1),
+    ];
 }
 impl Read for EEER {}
 impl Write for EEER {}
@@ -71,6 +80,7 @@ pub struct EEE_SU(());
 impl RegisterLongName for EEE_SU {}
 impl Register for EEE_SU {
     const NAME: &'static str = "EEE_SU";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("LPI_CLK_STP", 23, 1)];
 }
 impl Read for EEE_SU {}
 impl Write for EEE_SU {}
@@ -99,6 +109,10 @@ pub struct IPCNFG(());
 impl RegisterLongName for IPCNFG {}
 impl Register for IPCNFG {
     const NAME: &'static str = "IPCNFG";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("EEE_100M_AN", 2, 1),
+        ("EEE_1G_AN", 3, 1),
+    ];
 }
 impl Read for IPCNFG {}
 impl Write for IPCNFG {}
@@ -131,6 +145,15 @@ pub struct DMACR(());
 impl RegisterLongName for DMACR {}
 impl Register for DMACR {
     const NAME: &'static str = "DMACR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("DMACWT", 0, 14),
+        ("DC_BMC2OSW_EN", 15, 1),
+        ("DMACTHR", 16, 8),
+        ("EXIT_DC", 25, 1),
+        ("OBFF_STATUS", 26, 2),
+        ("DMAC_LX", 28, 2),
+        ("DMAC_EN", 31, 1),
+    ];
     const QUIET: u32 = 0x2000000;
 }
 impl Read for DMACR {}
@@ -206,6 +229,7 @@ pub struct DMCTXTH(());
 impl RegisterLongName for DMCTXTH {}
 impl Register for DMCTXTH {
     const NAME: &'static str = "DMCTXTH";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("DMCTTHR", 0, 12)];
 }
 impl Read for DMCTXTH {}
 impl Write for DMCTXTH {}
@@ -234,6 +258,11 @@ pub struct DMCTLX(());
 impl RegisterLongName for DMCTLX {}
 impl Register for DMCTLX {
     const NAME: &'static str = "DMCTLX";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("TTLX", 0, 12),
+        ("EN_MNG_IND", 12, 1),
+        ("DCFLUSH_DIS", 31, 1),
+    ];
 }
 impl Read for DMCTLX {}
 impl Write for DMCTLX {}
@@ -270,6 +299,7 @@ pub struct DMCMNGTH(());
 impl RegisterLongName for DMCMNGTH {}
 impl Register for DMCMNGTH {
     const NAME: &'static str = "DMCMNGTH";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("DMCMNGTHR", 4, 16)];
 }
 impl Read for DMCMNGTH {}
 impl Write for DMCMNGTH {}
@@ -298,6 +328,10 @@ pub struct DMCRTRH(());
 impl RegisterLongName for DMCRTRH {}
 impl Register for DMCRTRH {
     const NAME: &'static str = "DMCRTRH";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("UTRESH", 0, 19),
+        ("LRPRCW", 31, 1),
+    ];
 }
 impl Read for DMCRTRH {}
 impl Write for DMCRTRH {}
@@ -322,7 +356,7 @@ impl DMCRTRH {
 }
 /// Traffic received in this interval.
 ///
-/// - `0x05dd4`; read only.
+/// - `0x05dd4` (i350, i354); `0x05dd4`, reset `0x00000000` (i210, i211); read only.
 /// - On i350, i354, i210, i211.
 /// - Source: ds-i210 8.25.5; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
@@ -330,6 +364,7 @@ pub struct DMCCNT(());
 impl RegisterLongName for DMCCNT {}
 impl Register for DMCCNT {
     const NAME: &'static str = "DMCCNT";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("CCOUNT", 0, 25)];
 }
 impl Read for DMCCNT {}
 impl DMCCNT {
@@ -370,7 +405,7 @@ impl DMACTC {
 }
 /// XOFF level while coalescing.
 ///
-/// - `0x02170`; read and write.
+/// - `0x02170` (i350, i354); `0x02170`, reset `0x00000000` (i210, i211); read and write.
 /// - On i350, i354, i210, i211.
 /// - Source: ds-i210 8.25.6; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
@@ -378,6 +413,7 @@ pub struct FCRTC(());
 impl RegisterLongName for FCRTC {}
 impl Register for FCRTC {
     const NAME: &'static str = "FCRTC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("RTH_COAL", 4, 14)];
 }
 impl Read for FCRTC {}
 impl Write for FCRTC {}
@@ -406,6 +442,11 @@ pub struct DOBFFCTL(());
 impl RegisterLongName for DOBFFCTL {}
 impl Register for DOBFFCTL {
     const NAME: &'static str = "DOBFFCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("OBFFTHR", 0, 8),
+        ("IDLTO", 8, 8),
+        ("ACTTO", 16, 8),
+    ];
 }
 impl Read for DOBFFCTL {}
 impl Write for DOBFFCTL {}
@@ -442,6 +483,13 @@ pub struct LTRC(());
 impl RegisterLongName for LTRC {}
 impl Register for LTRC {
     const NAME: &'static str = "LTRC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("LTR_MIN", 1, 1),
+        ("LTR_MAX", 2, 1),
+        ("PDLS_EN", 3, 1),
+        ("LNKDLS_EN", 4, 1),
+        ("EEEMS_EN", 5, 1),
+    ];
 }
 impl Read for LTRC {}
 impl Write for LTRC {}
@@ -486,6 +534,12 @@ pub struct LTRMINV(());
 impl RegisterLongName for LTRMINV {}
 impl Register for LTRMINV {
     const NAME: &'static str = "LTRMINV";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("LTRV", 0, 10),
+        ("SCALE", 10, 3),
+        ("LSNP_REQ", 15, 1),
+        ("LNSNP_REQ", 31, 1),
+    ];
 }
 impl Read for LTRMINV {}
 impl Write for LTRMINV {}
@@ -536,6 +590,12 @@ pub struct LTRMAXV(());
 impl RegisterLongName for LTRMAXV {}
 impl Register for LTRMAXV {
     const NAME: &'static str = "LTRMAXV";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("LTRV", 0, 10),
+        ("SCALE", 10, 3),
+        ("LSNP_REQ", 15, 1),
+        ("LNSNP_REQ", 31, 1),
+    ];
 }
 impl Read for LTRMAXV {}
 impl Write for LTRMAXV {}
@@ -680,6 +740,13 @@ pub struct THSTAT(());
 impl RegisterLongName for THSTAT {}
 impl Register for THSTAT {
     const NAME: &'static str = "THSTAT";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("PWR_DOWN", 0, 1),
+        ("LINK_THROTTLE", 1, 1),
+        ("HIGH_EVENT", 13, 1),
+        ("MID_EVENT", 21, 1),
+        ("LOW_EVENT", 29, 1),
+    ];
 }
 impl Read for THSTAT {}
 impl THSTAT {

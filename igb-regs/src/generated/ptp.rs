@@ -40,7 +40,7 @@ impl SYSTIML {
 }
 /// Clock: high half; seconds on the I210 and I211.
 ///
-/// - `0x0b604`; read and write.
+/// - `0x0b604` (82576, 82580, i350, i354); `0x0b604`, reset `0x00000000` (i210, i211); read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
 /// - Source: ds-i210 8.15.9; linux igb_ptp.c.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +95,7 @@ impl SYSTIMR {
 }
 /// Bits 47:32 of the seconds, for one-step transmit.
 ///
-/// - `0x0b6fc`; read and write.
+/// - `0x0b6fc`, reset `0x00000000`; read and write.
 /// - On i210, i211.
 /// - Source: ds-i210 8.15.10.
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +103,7 @@ pub struct SYSTIMTM(());
 impl RegisterLongName for SYSTIMTM {}
 impl Register for SYSTIMTM {
     const NAME: &'static str = "SYSTIMTM";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("STM", 0, 16)];
 }
 impl Read for SYSTIMTM {}
 impl Write for SYSTIMTM {}
@@ -123,7 +124,7 @@ impl SYSTIMTM {
 }
 /// Rate of the clock.
 ///
-/// - `0x0b608`; read and write.
+/// - `0x0b608` (82576, 82580, i350, i354); `0x0b608`, reset `0x00000000` (i210, i211); read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
 /// - Source: ds-i210 8.15.11; linux igb_ptp.c; dpdk e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
@@ -131,6 +132,12 @@ pub struct TIMINCA(());
 impl RegisterLongName for TIMINCA {}
 impl Register for TIMINCA {
     const NAME: &'static str = "TIMINCA";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("INCREMENT", 0, 24),
+        ("INCVALUE", 0, 31),
+        ("PERIOD", 24, 8),
+        ("ISGN", 31, 1),
+    ];
 }
 impl Read for TIMINCA {}
 impl Write for TIMINCA {}
@@ -168,7 +175,7 @@ impl TIMINCA {
 }
 /// Time to add, one nanosecond per tick.
 ///
-/// - `0x0b60c`; read and write.
+/// - `0x0b60c`, reset `0x00000000`; read and write.
 /// - On i210, i211.
 /// - Source: ds-i210 8.15.12.
 #[derive(Debug, Clone, Copy)]
@@ -176,6 +183,10 @@ pub struct TIMADJ(());
 impl RegisterLongName for TIMADJ {}
 impl Register for TIMADJ {
     const NAME: &'static str = "TIMADJ";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("TADJUS", 0, 30),
+        ("SIGN", 31, 1),
+    ];
 }
 impl Read for TIMADJ {}
 impl Write for TIMADJ {}
@@ -208,6 +219,7 @@ pub struct TSYNCTXCTL(());
 impl RegisterLongName for TSYNCTXCTL {}
 impl Register for TSYNCTXCTL {
     const NAME: &'static str = "TSYNCTXCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("TXTT", 0, 1), ("EN", 4, 1)];
 }
 impl Read for TSYNCTXCTL {}
 impl Write for TSYNCTXCTL {}
@@ -291,7 +303,7 @@ impl TXSTMPH {
 }
 /// Receive time stamps.
 ///
-/// - `0x0b620`; read and write.
+/// - `0x0b620` (82576, 82580, i350, i354); `0x0b620`, reset `0x00000000` (i210, i211); read and write.
 /// - On 82576, 82580, i350, i354, i210, i211.
 /// - Source: ds-i210 8.15.1; linux e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
@@ -299,6 +311,11 @@ pub struct TSYNCRXCTL(());
 impl RegisterLongName for TSYNCRXCTL {}
 impl Register for TSYNCRXCTL {
     const NAME: &'static str = "TSYNCRXCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("RXTT", 0, 1),
+        ("TYPE", 1, 3),
+        ("EN", 4, 1),
+    ];
 }
 impl Read for TSYNCRXCTL {}
 impl Write for TSYNCRXCTL {}
@@ -354,7 +371,7 @@ impl TSYNCRXCTL {
 }
 /// Time stamp of a received packet, low.
 ///
-/// - `0x0b624`; read only.
+/// - `0x0b624` (82576, 82580, i350, i354); `0x0b624`, reset `0x00000000` (i210, i211); read only.
 /// - On 82576, 82580, i350, i354, i210, i211.
 /// - Source: ds-i210 8.15.2; linux igb_ptp.c.
 #[derive(Debug, Clone, Copy)]
@@ -381,7 +398,7 @@ impl RXSTMPL {
 }
 /// Time stamp of a received packet, high; reading it releases the pair.
 ///
-/// - `0x0b628`; read only.
+/// - `0x0b628` (82576, 82580, i350, i354); `0x0b628`, reset `0x00000000` (i210, i211); read only.
 /// - On 82576, 82580, i350, i354, i210, i211.
 /// - Source: ds-i210 8.15.3; linux igb_ptp.c.
 #[derive(Debug, Clone, Copy)]
@@ -460,6 +477,7 @@ pub struct TSYNCRXCFG(());
 impl RegisterLongName for TSYNCRXCFG {}
 impl Register for TSYNCRXCFG {
     const NAME: &'static str = "TSYNCRXCFG";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("CTRLT", 0, 8), ("MSGT", 8, 4)];
 }
 impl Read for TSYNCRXCFG {}
 impl Write for TSYNCRXCFG {}
@@ -569,6 +587,22 @@ pub struct TSAUXC(());
 impl RegisterLongName for TSAUXC {}
 impl Register for TSAUXC {
     const NAME: &'static str = "TSAUXC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("EN_TT0", 0, 1),
+        ("EN_TT1", 1, 1),
+        ("EN_CLK0", 2, 1),
+        ("SAMP_AUT0", 3, 1),
+        ("ST0", 4, 1),
+        ("EN_CLK1", 5, 1),
+        ("SAMP_AUT1", 6, 1),
+        ("ST1", 7, 1),
+        ("EN_TS0", 8, 1),
+        ("AUTT0", 9, 1),
+        ("EN_TS1", 10, 1),
+        ("AUTT1", 11, 1),
+        ("PLSG", 17, 1),
+        ("DISABLE", 31, 1),
+    ];
 }
 impl Read for TSAUXC {}
 impl Write for TSAUXC {}
@@ -903,6 +937,16 @@ pub struct TSICR(());
 impl RegisterLongName for TSICR {}
 impl Register for TSICR {
     const NAME: &'static str = "TSICR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("SYS_WRAP", 0, 1),
+        ("TXTS", 1, 1),
+        ("RXTS", 2, 1),
+        ("TT0", 3, 1),
+        ("TT1", 4, 1),
+        ("AUTT0", 5, 1),
+        ("AUTT1", 6, 1),
+        ("TADJ", 7, 1),
+    ];
     const W1C: u32 = 0xff;
 }
 impl ReadClear for TSICR {}
@@ -961,6 +1005,16 @@ pub struct TSIM(());
 impl RegisterLongName for TSIM {}
 impl Register for TSIM {
     const NAME: &'static str = "TSIM";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("SYS_WRAP", 0, 1),
+        ("TXTS", 1, 1),
+        ("RXTS", 2, 1),
+        ("TT0", 3, 1),
+        ("TT1", 4, 1),
+        ("AUTT0", 5, 1),
+        ("AUTT1", 6, 1),
+        ("TADJ", 7, 1),
+    ];
 }
 impl Read for TSIM {}
 impl Write for TSIM {}
@@ -1019,6 +1073,20 @@ pub struct TSSDP(());
 impl RegisterLongName for TSSDP {}
 impl Register for TSSDP {
     const NAME: &'static str = "TSSDP";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("AUX0_SDP_SEL", 0, 2),
+        ("AUX0_TS_SDP_EN", 2, 1),
+        ("AUX1_SDP_SEL", 3, 2),
+        ("AUX1_TS_SDP_EN", 5, 1),
+        ("TS_SDP0_SEL", 6, 2),
+        ("TS_SDP0_EN", 8, 1),
+        ("TS_SDP1_SEL", 9, 2),
+        ("TS_SDP1_EN", 11, 1),
+        ("TS_SDP2_SEL", 12, 2),
+        ("TS_SDP2_EN", 14, 1),
+        ("TS_SDP3_SEL", 15, 2),
+        ("TS_SDP3_EN", 17, 1),
+    ];
 }
 impl Read for TSSDP {}
 impl Write for TSSDP {}

@@ -19,6 +19,24 @@ pub struct RCTL(());
 impl RegisterLongName for RCTL {}
 impl Register for RCTL {
     const NAME: &'static str = "RCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("RXEN", 1, 1),
+        ("SBP", 2, 1),
+        ("UPE", 3, 1),
+        ("MPE", 4, 1),
+        ("LPE", 5, 1),
+        ("LBM", 6, 2),
+        ("MO", 12, 2),
+        ("BAM", 15, 1),
+        ("BSIZE", 16, 2),
+        ("VFE", 18, 1),
+        ("CFIEN", 19, 1),
+        ("CFI", 20, 1),
+        ("PSP", 21, 1),
+        ("DPF", 22, 1),
+        ("PMCF", 23, 1),
+        ("SECRC", 26, 1),
+    ];
 }
 impl Read for RCTL {}
 impl Write for RCTL {}
@@ -148,6 +166,13 @@ pub struct RXPBS(());
 impl RegisterLongName for RXPBS {}
 impl Register for RXPBS {
     const NAME: &'static str = "RXPBS";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("INDEX", 0, 4),
+        ("RXPBSIZE", 0, 6),
+        ("PBSIZE", 0, 7),
+        ("BMC2OSPBSIZE", 6, 6),
+        ("CFG_TS_EN", 31, 1),
+    ];
 }
 impl Read for RXPBS {}
 impl Write for RXPBS {}
@@ -288,6 +313,7 @@ pub struct RDBAL(());
 impl RegisterLongName for RDBAL {}
 impl Register for RDBAL {
     const NAME: &'static str = "RDBAL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("RDBAL", 7, 25)];
 }
 impl Read for RDBAL {}
 impl Write for RDBAL {}
@@ -380,7 +406,7 @@ impl RDBAH {
 }
 /// Ring length in bytes, a multiple of 128, at most 0x80000.
 ///
-/// - [0..=3] at `0x02808` + 0x100·n (82575); [0..=3] at `0x02808` + 0x100·n, [4..=15] at `0x0c108` + 0x40·n (82576); [0..=3] at `0x02808` + 0x100·n, [4..=7] at `0x0c108` + 0x40·n (82580, i350, i354); [0..=3] at `0x02808` + 0x100·n (i210); [0..=1] at `0x02808` + 0x100·n (i211); read and write.
+/// - [0..=3] at `0x02808` + 0x100·n (82575); [0..=3] at `0x02808` + 0x100·n, [4..=15] at `0x0c108` + 0x40·n (82576); [0..=3] at `0x02808` + 0x100·n, [4..=7] at `0x0c108` + 0x40·n (82580, i350, i354); [0..=3] at `0x02808` + 0x100·n, reset `0x00000000` (i210); [0..=1] at `0x02808` + 0x100·n, reset `0x00000000` (i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.10.6; sdm-82575 14.3.57.
 #[derive(Debug, Clone, Copy)]
@@ -388,6 +414,7 @@ pub struct RDLEN(());
 impl RegisterLongName for RDLEN {}
 impl Register for RDLEN {
     const NAME: &'static str = "RDLEN";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("LEN", 7, 13)];
 }
 impl Read for RDLEN {}
 impl Write for RDLEN {}
@@ -440,6 +467,15 @@ pub struct SRRCTL(());
 impl RegisterLongName for SRRCTL {}
 impl Register for SRRCTL {
     const NAME: &'static str = "SRRCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("BSIZEPACKET", 0, 7),
+        ("DMACQ_DIS", 7, 1),
+        ("BSIZEHEADER", 8, 6),
+        ("RDMTS", 20, 5),
+        ("DESCTYPE", 25, 3),
+        ("TIMESTAMP", 30, 1),
+        ("DROP_EN", 31, 1),
+    ];
 }
 impl Read for SRRCTL {}
 impl Write for SRRCTL {}
@@ -538,7 +574,7 @@ impl SRRCTL {
 }
 /// Head. The I210's datasheet calls it read only; drivers write 0.
 ///
-/// - [0..=3] at `0x02810` + 0x100·n (82575); [0..=3] at `0x02810` + 0x100·n, [4..=15] at `0x0c110` + 0x40·n (82576); [0..=3] at `0x02810` + 0x100·n, [4..=7] at `0x0c110` + 0x40·n (82580, i350, i354); [0..=3] at `0x02810` + 0x100·n (i210); [0..=1] at `0x02810` + 0x100·n (i211); read and write.
+/// - [0..=3] at `0x02810` + 0x100·n, reset `0x00000000` (82575); [0..=3] at `0x02810` + 0x100·n, [4..=15] at `0x0c110` + 0x40·n (82576); [0..=3] at `0x02810` + 0x100·n, [4..=7] at `0x0c110` + 0x40·n (82580, i350, i354); [0..=3] at `0x02810` + 0x100·n, reset `0x00000000` (i210); [0..=1] at `0x02810` + 0x100·n, reset `0x00000000` (i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.10.7; sdm-82575 14.3.58.
 #[derive(Debug, Clone, Copy)]
@@ -546,6 +582,7 @@ pub struct RDH(());
 impl RegisterLongName for RDH {}
 impl Register for RDH {
     const NAME: &'static str = "RDH";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("RDH", 0, 16)];
 }
 impl Read for RDH {}
 impl Write for RDH {}
@@ -590,7 +627,7 @@ impl RDH {
 }
 /// Tail: the doorbell; a write to a disabled queue does nothing.
 ///
-/// - [0..=3] at `0x02818` + 0x100·n (82575); [0..=3] at `0x02818` + 0x100·n, [4..=15] at `0x0c118` + 0x40·n (82576); [0..=3] at `0x02818` + 0x100·n, [4..=7] at `0x0c118` + 0x40·n (82580, i350, i354); [0..=3] at `0x02818` + 0x100·n (i210); [0..=1] at `0x02818` + 0x100·n (i211); read and write.
+/// - [0..=3] at `0x02818` + 0x100·n, reset `0x00000000` (82575); [0..=3] at `0x02818` + 0x100·n, [4..=15] at `0x0c118` + 0x40·n (82576); [0..=3] at `0x02818` + 0x100·n, [4..=7] at `0x0c118` + 0x40·n (82580, i350, i354); [0..=3] at `0x02818` + 0x100·n, reset `0x00000000` (i210); [0..=1] at `0x02818` + 0x100·n, reset `0x00000000` (i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.10.8; sdm-82575 14.3.59.
 #[derive(Debug, Clone, Copy)]
@@ -598,6 +635,7 @@ pub struct RDT(());
 impl RegisterLongName for RDT {}
 impl Register for RDT {
     const NAME: &'static str = "RDT";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("RDT", 0, 16)];
 }
 impl Read for RDT {}
 impl Write for RDT {}
@@ -650,6 +688,13 @@ pub struct RXDCTL(());
 impl RegisterLongName for RXDCTL {}
 impl Register for RXDCTL {
     const NAME: &'static str = "RXDCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("PTHRESH", 0, 5),
+        ("HTHRESH", 8, 5),
+        ("WTHRESH", 16, 5),
+        ("ENABLE", 25, 1),
+        ("SWFLSH", 26, 1),
+    ];
 }
 impl Read for RXDCTL {}
 impl Write for RXDCTL {}
@@ -718,6 +763,14 @@ pub struct RXCTL(());
 impl RegisterLongName for RXCTL {}
 impl Register for RXCTL {
     const NAME: &'static str = "RXCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("CPUID", 0, 5),
+        ("DESC_DCA_EN", 5, 1),
+        ("HEAD_DCA_EN", 6, 1),
+        ("DATA_DCA_EN", 7, 1),
+        ("DESC_RRO_EN", 9, 1),
+        ("CPU_TAG", 24, 8),
+    ];
 }
 impl Read for RXCTL {}
 impl Write for RXCTL {}
@@ -790,6 +843,7 @@ pub struct RQDPC(());
 impl RegisterLongName for RQDPC {}
 impl Register for RQDPC {
     const NAME: &'static str = "RQDPC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("RQDPC", 0, 32)];
 }
 impl ReadClear for RQDPC {}
 impl Write for RQDPC {}
@@ -842,6 +896,11 @@ pub struct DVMOLR(());
 impl RegisterLongName for DVMOLR {}
 impl Register for DVMOLR {
     const NAME: &'static str = "DVMOLR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("HIDVLAN", 29, 1),
+        ("STRVLAN", 30, 1),
+        ("STRCRC", 31, 1),
+    ];
 }
 impl Read for DVMOLR {}
 impl Write for DVMOLR {}
@@ -895,6 +954,24 @@ pub struct PSRTYPE(());
 impl RegisterLongName for PSRTYPE {}
 impl Register for PSRTYPE {
     const NAME: &'static str = "PSRTYPE";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("TYPE0", 0, 1),
+        ("TYPE1", 1, 1),
+        ("TYPE2", 2, 1),
+        ("TYPE3", 3, 1),
+        ("TYPE4", 4, 1),
+        ("TYPE5", 5, 1),
+        ("TYPE6", 6, 1),
+        ("TYPE7", 7, 1),
+        ("TYPE8", 8, 1),
+        ("TYPE9", 9, 1),
+        ("TYPE11", 11, 1),
+        ("TYPE12", 12, 1),
+        ("TYPE14", 14, 1),
+        ("TYPE15", 15, 1),
+        ("TYPE17", 17, 1),
+        ("TYPE18", 18, 1),
+    ];
 }
 impl Read for PSRTYPE {}
 impl Write for PSRTYPE {}
@@ -999,6 +1076,15 @@ pub struct RXCSUM(());
 impl RegisterLongName for RXCSUM {}
 impl Register for RXCSUM {
     const NAME: &'static str = "RXCSUM";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("PCSS", 0, 8),
+        ("IPOFL", 8, 1),
+        ("TUOFL", 9, 1),
+        ("ICMPV6XSUM", 10, 1),
+        ("CRCOFL", 11, 1),
+        ("IPPCSE", 12, 1),
+        ("PCSD", 13, 1),
+    ];
 }
 impl Read for RXCSUM {}
 impl Write for RXCSUM {}
@@ -1045,6 +1131,16 @@ pub struct RFCTL(());
 impl RegisterLongName for RFCTL {}
 impl Register for RFCTL {
     const NAME: &'static str = "RFCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("NFSW_DIS", 6, 1),
+        ("NFSR_DIS", 7, 1),
+        ("NFS_VER", 8, 2),
+        ("IPV6_XSUM_DIS", 11, 1),
+        ("IPFRSP_DIS", 14, 1),
+        ("IPV6_EX_DIS", 16, 1),
+        ("LEF", 18, 1),
+        ("SYNQFP", 19, 1),
+    ];
 }
 impl Read for RFCTL {}
 impl Write for RFCTL {}
@@ -1095,6 +1191,19 @@ pub struct MRQC(());
 impl RegisterLongName for MRQC {}
 impl Register for MRQC {
     const NAME: &'static str = "MRQC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("ENABLE", 0, 3),
+        ("DEF_Q", 3, 3),
+        ("TCP_IPV4", 16, 1),
+        ("IPV4", 17, 1),
+        ("TCP_IPV6_EX", 18, 1),
+        ("IPV6_EX", 19, 1),
+        ("IPV6", 20, 1),
+        ("TCP_IPV6", 21, 1),
+        ("UDP_IPV4", 22, 1),
+        ("UDP_IPV6", 23, 1),
+        ("UDP_IPV6_EX", 24, 1),
+    ];
 }
 impl Read for MRQC {}
 impl Write for MRQC {}
@@ -1177,6 +1286,12 @@ pub struct RETA(());
 impl RegisterLongName for RETA {}
 impl Register for RETA {
     const NAME: &'static str = "RETA";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("ENTRY0", 0, 8),
+        ("ENTRY1", 8, 8),
+        ("ENTRY2", 16, 8),
+        ("ENTRY3", 24, 8),
+    ];
 }
 impl Read for RETA {}
 impl Write for RETA {}
@@ -1337,6 +1452,14 @@ pub struct RAH(());
 impl RegisterLongName for RAH {}
 impl Register for RAH {
     const NAME: &'static str = "RAH";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("RAH", 0, 16),
+        ("ASEL", 16, 2),
+        ("QSEL", 18, 2),
+        ("POOL", 18, 8),
+        ("QSEL_ENABLE", 28, 1),
+        ("AV", 31, 1),
+    ];
 }
 impl Read for RAH {}
 impl Write for RAH {}

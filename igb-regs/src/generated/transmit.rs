@@ -19,6 +19,14 @@ pub struct TCTL(());
 impl RegisterLongName for TCTL {}
 impl Register for TCTL {
     const NAME: &'static str = "TCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("EN", 1, 1),
+        ("PSP", 3, 1),
+        ("CT", 4, 8),
+        ("COLD", 12, 10),
+        ("SWXOFF", 22, 1),
+        ("RTLC", 24, 1),
+    ];
     const QUIET: u32 = 0x400000;
 }
 impl Read for TCTL {}
@@ -62,6 +70,7 @@ pub struct TCTL_EXT(());
 impl RegisterLongName for TCTL_EXT {}
 impl Register for TCTL_EXT {
     const NAME: &'static str = "TCTL_EXT";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("COLD", 10, 10)];
 }
 impl Read for TCTL_EXT {}
 impl Write for TCTL_EXT {}
@@ -84,6 +93,11 @@ pub struct TIPG(());
 impl RegisterLongName for TIPG {}
 impl Register for TIPG {
     const NAME: &'static str = "TIPG";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("IPGT", 0, 10),
+        ("IPGR1", 10, 10),
+        ("IPGR2", 20, 10),
+    ];
 }
 impl Read for TIPG {}
 impl Write for TIPG {}
@@ -114,6 +128,7 @@ pub struct RETX_CTL(());
 impl RegisterLongName for RETX_CTL {}
 impl Register for RETX_CTL {
     const NAME: &'static str = "RETX_CTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("WATER_MARK", 0, 4)];
 }
 impl Read for RETX_CTL {}
 impl Write for RETX_CTL {}
@@ -160,6 +175,13 @@ pub struct TXPBS(());
 impl RegisterLongName for TXPBS {}
 impl Register for TXPBS {
     const NAME: &'static str = "TXPBS";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("TXPB0SIZE", 0, 6),
+        ("TXPB1SIZE", 6, 6),
+        ("TXPB2SIZE", 12, 6),
+        ("TXPB3SIZE", 18, 6),
+        ("OS2BMCPBSIZE", 24, 6),
+    ];
 }
 impl Read for TXPBS {}
 impl Write for TXPBS {}
@@ -337,6 +359,16 @@ pub struct DTXCTL(());
 impl RegisterLongName for DTXCTL {}
 impl Register for DTXCTL {
     const NAME: &'static str = "DTXCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("IEEE8023LL", 2, 1),
+        ("ENABLE_SPOOF_QUEUE", 2, 1),
+        ("VLAN_ADDED", 3, 1),
+        ("OOS_ENABLE", 4, 1),
+        ("OUT_OF_SYNC_DISABLE", 4, 1),
+        ("MDP_EN", 5, 1),
+        ("SPOOF_INT", 6, 1),
+        ("COUNT_CRC", 7, 1),
+    ];
 }
 impl Read for DTXCTL {}
 impl Write for DTXCTL {}
@@ -387,6 +419,10 @@ pub struct DTXTCPFLGL(());
 impl RegisterLongName for DTXTCPFLGL {}
 impl Register for DTXTCPFLGL {
     const NAME: &'static str = "DTXTCPFLGL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("FIRST_SEG", 0, 12),
+        ("MID_SEG", 16, 12),
+    ];
 }
 impl Read for DTXTCPFLGL {}
 impl Write for DTXTCPFLGL {}
@@ -424,6 +460,7 @@ pub struct DTXTCPFLGH(());
 impl RegisterLongName for DTXTCPFLGH {}
 impl Register for DTXTCPFLGH {
     const NAME: &'static str = "DTXTCPFLGH";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("LST_SEG", 0, 12)];
 }
 impl Read for DTXTCPFLGH {}
 impl Write for DTXTCPFLGH {}
@@ -534,6 +571,7 @@ pub struct TDBAL(());
 impl RegisterLongName for TDBAL {}
 impl Register for TDBAL {
     const NAME: &'static str = "TDBAL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("TDBAL", 7, 25)];
 }
 impl Read for TDBAL {}
 impl Write for TDBAL {}
@@ -626,7 +664,7 @@ impl TDBAH {
 }
 /// Ring length in bytes, a multiple of 128, at most 0x80000.
 ///
-/// - [0..=3] at `0x03808` + 0x100·n (82575); [0..=3] at `0x03808` + 0x100·n, [4..=15] at `0x0e108` + 0x40·n (82576); [0..=3] at `0x03808` + 0x100·n, [4..=7] at `0x0e108` + 0x40·n (82580, i350, i354); [0..=3] at `0x03808` + 0x100·n (i210); [0..=1] at `0x03808` + 0x100·n (i211); read and write.
+/// - [0..=3] at `0x03808` + 0x100·n (82575); [0..=3] at `0x03808` + 0x100·n, [4..=15] at `0x0e108` + 0x40·n (82576); [0..=3] at `0x03808` + 0x100·n, [4..=7] at `0x0e108` + 0x40·n (82580, i350, i354); [0..=3] at `0x03808` + 0x100·n, reset `0x00000000` (i210); [0..=1] at `0x03808` + 0x100·n, reset `0x00000000` (i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.12.12; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
@@ -634,6 +672,7 @@ pub struct TDLEN(());
 impl RegisterLongName for TDLEN {}
 impl Register for TDLEN {
     const NAME: &'static str = "TDLEN";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("LEN", 7, 13)];
 }
 impl Read for TDLEN {}
 impl Write for TDLEN {}
@@ -678,7 +717,7 @@ impl TDLEN {
 }
 /// Head: does not tell which descriptors are done. The I210's datasheet calls it read only; drivers write 0.
 ///
-/// - [0..=3] at `0x03810` + 0x100·n (82575); [0..=3] at `0x03810` + 0x100·n, [4..=15] at `0x0e110` + 0x40·n (82576); [0..=3] at `0x03810` + 0x100·n, [4..=7] at `0x0e110` + 0x40·n (82580, i350, i354); [0..=3] at `0x03810` + 0x100·n (i210); [0..=1] at `0x03810` + 0x100·n (i211); read and write.
+/// - [0..=3] at `0x03810` + 0x100·n (82575); [0..=3] at `0x03810` + 0x100·n, [4..=15] at `0x0e110` + 0x40·n (82576); [0..=3] at `0x03810` + 0x100·n, [4..=7] at `0x0e110` + 0x40·n (82580, i350, i354); [0..=3] at `0x03810` + 0x100·n, reset `0x00000000` (i210); [0..=1] at `0x03810` + 0x100·n, reset `0x00000000` (i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.12.13; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
@@ -686,6 +725,7 @@ pub struct TDH(());
 impl RegisterLongName for TDH {}
 impl Register for TDH {
     const NAME: &'static str = "TDH";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("TDH", 0, 16)];
 }
 impl Read for TDH {}
 impl Write for TDH {}
@@ -730,7 +770,7 @@ impl TDH {
 }
 /// Tail: the doorbell.
 ///
-/// - [0..=3] at `0x03818` + 0x100·n (82575); [0..=3] at `0x03818` + 0x100·n, [4..=15] at `0x0e118` + 0x40·n (82576); [0..=3] at `0x03818` + 0x100·n, [4..=7] at `0x0e118` + 0x40·n (82580, i350, i354); [0..=3] at `0x03818` + 0x100·n (i210); [0..=1] at `0x03818` + 0x100·n (i211); read and write.
+/// - [0..=3] at `0x03818` + 0x100·n (82575); [0..=3] at `0x03818` + 0x100·n, [4..=15] at `0x0e118` + 0x40·n (82576); [0..=3] at `0x03818` + 0x100·n, [4..=7] at `0x0e118` + 0x40·n (82580, i350, i354); [0..=3] at `0x03818` + 0x100·n, reset `0x00000000` (i210); [0..=1] at `0x03818` + 0x100·n, reset `0x00000000` (i211); read and write.
 /// - On all chips.
 /// - Source: ds-i210 8.12.14; linux e1000_regs.h.
 #[derive(Debug, Clone, Copy)]
@@ -738,6 +778,7 @@ pub struct TDT(());
 impl RegisterLongName for TDT {}
 impl Register for TDT {
     const NAME: &'static str = "TDT";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("TDT", 0, 16)];
 }
 impl Read for TDT {}
 impl Write for TDT {}
@@ -790,6 +831,15 @@ pub struct TXDCTL(());
 impl RegisterLongName for TXDCTL {}
 impl Register for TXDCTL {
     const NAME: &'static str = "TXDCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("PTHRESH", 0, 5),
+        ("HTHRESH", 8, 5),
+        ("WTHRESH", 16, 5),
+        ("ENABLE", 25, 1),
+        ("SWFLSH", 26, 1),
+        ("PRIORITY", 27, 1),
+        ("HWBTHRESH", 28, 4),
+    ];
 }
 impl Read for TXDCTL {}
 impl Write for TXDCTL {}
@@ -866,6 +916,19 @@ pub struct TXCTL(());
 impl RegisterLongName for TXCTL {}
 impl Register for TXCTL {
     const NAME: &'static str = "TXCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("DESC_FETCH_TPH_EN", 0, 1),
+        ("CPUID", 0, 5),
+        ("DESC_WB_TPH_EN", 1, 1),
+        ("PACKET_TPH_EN", 3, 1),
+        ("DESC_DCA_EN", 5, 1),
+        ("DESC_RD_NS_EN", 8, 1),
+        ("DESC_RRO_EN", 9, 1),
+        ("DESC_WB_NS_EN", 10, 1),
+        ("DESC_WB_RO_EN", 11, 1),
+        ("DATA_RRO_EN", 13, 1),
+        ("CPU_TAG", 24, 8),
+    ];
 }
 impl Read for TXCTL {}
 impl Write for TXCTL {}
@@ -958,6 +1021,11 @@ pub struct TDWBAL(());
 impl RegisterLongName for TDWBAL {}
 impl Register for TDWBAL {
     const NAME: &'static str = "TDWBAL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("HEAD_WB_EN", 0, 1),
+        ("SN_WB_EN", 1, 1),
+        ("HEAD_WB_ADDR", 2, 30),
+    ];
 }
 impl Read for TDWBAL {}
 impl Write for TDWBAL {}
@@ -1101,6 +1169,15 @@ pub struct TQAVCTRL(());
 impl RegisterLongName for TQAVCTRL {}
 impl Register for TQAVCTRL {
     const NAME: &'static str = "TQAVCTRL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("TRANSMIT_MODE", 0, 1),
+        ("DATA_FETCH_ARB", 4, 1),
+        ("FETCH_TIMER_ENABLE", 5, 1),
+        ("DATA_TRAN_ARB", 8, 1),
+        ("DATA_TRAN_TIM", 9, 1),
+        ("SP_WAIT_SR", 10, 1),
+        ("FETCH_TIME_DELTA", 16, 16),
+    ];
 }
 impl Read for TQAVCTRL {}
 impl Write for TQAVCTRL {}
@@ -1163,6 +1240,12 @@ pub struct TQAVARBCTRL(());
 impl RegisterLongName for TQAVARBCTRL {}
 impl Register for TQAVARBCTRL {
     const NAME: &'static str = "TQAVARBCTRL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("QUEUE0", 0, 2),
+        ("QUEUE1", 2, 2),
+        ("QUEUE2", 4, 2),
+        ("QUEUE3", 6, 2),
+    ];
 }
 impl Read for TQAVARBCTRL {}
 impl Write for TQAVARBCTRL {}
@@ -1227,6 +1310,11 @@ pub struct TQAVCC(());
 impl RegisterLongName for TQAVCC {}
 impl Register for TQAVCC {
     const NAME: &'static str = "TQAVCC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("IDLE_SLOPE", 0, 16),
+        ("KEEP_CREDITS", 30, 1),
+        ("QUEUE_MODE", 31, 1),
+    ];
 }
 impl Read for TQAVCC {}
 impl Write for TQAVCC {}
@@ -1355,6 +1443,11 @@ pub struct RTTBCNRC(());
 impl RegisterLongName for RTTBCNRC {}
 impl Register for RTTBCNRC {
     const NAME: &'static str = "RTTBCNRC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("RF_DEC", 0, 14),
+        ("RF_INT", 14, 14),
+        ("RS_ENA", 31, 1),
+    ];
 }
 impl Read for RTTBCNRC {}
 impl Write for RTTBCNRC {}
@@ -1377,6 +1470,306 @@ impl RTTBCNRC {
     pub const fn offset_of(chip: Chip) -> Option<u32> {
         match chip {
             Chip::I82576 => Some(0x36b0),
+            _ => None,
+        }
+    }
+}
+/// Traffic class of each user priority on transmit.
+///
+/// - `0x00418`; read and write.
+/// - On 82576.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct RTTUP2TC(());
+impl RegisterLongName for RTTUP2TC {}
+impl Register for RTTUP2TC {
+    const NAME: &'static str = "RTTUP2TC";
+}
+impl Read for RTTUP2TC {}
+impl Write for RTTUP2TC {}
+impl Modify for RTTUP2TC {}
+impl RTTUP2TC {
+    /// Byte offset on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip) -> Option<u32> {
+        match chip {
+            Chip::I82576 => Some(0x418),
+            _ => None,
+        }
+    }
+}
+/// Transmit descriptor plane control and status.
+///
+/// - `0x03600`; read and write.
+/// - On 82576.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct RTTDCS(());
+impl RegisterLongName for RTTDCS {}
+impl Register for RTTDCS {
+    const NAME: &'static str = "RTTDCS";
+}
+impl Read for RTTDCS {}
+impl Write for RTTDCS {}
+impl Modify for RTTDCS {}
+impl RTTDCS {
+    /// Byte offset on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip) -> Option<u32> {
+        match chip {
+            Chip::I82576 => Some(0x3600),
+            _ => None,
+        }
+    }
+}
+/// Rate of the selected pool.
+///
+/// - `0x03608`; read and write.
+/// - On 82576.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct RTTDVMRC(());
+impl RegisterLongName for RTTDVMRC {}
+impl Register for RTTDVMRC {
+    const NAME: &'static str = "RTTDVMRC";
+}
+impl Read for RTTDVMRC {}
+impl Write for RTTDVMRC {}
+impl Modify for RTTDVMRC {}
+impl RTTDVMRC {
+    /// Byte offset on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip) -> Option<u32> {
+        match chip {
+            Chip::I82576 => Some(0x3608),
+            _ => None,
+        }
+    }
+}
+/// Rate scheduler status of the selected pool.
+///
+/// - `0x0360c`; read only.
+/// - On 82576.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct RTTDVMRS(());
+impl RegisterLongName for RTTDVMRS {}
+impl Register for RTTDVMRS {
+    const NAME: &'static str = "RTTDVMRS";
+}
+impl Read for RTTDVMRS {}
+impl RTTDVMRS {
+    /// Byte offset on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip) -> Option<u32> {
+        match chip {
+            Chip::I82576 => Some(0x360c),
+            _ => None,
+        }
+    }
+}
+/// Descriptor plane rate of a traffic class.
+///
+/// - [0..=7] at `0x03610` + 0x4·n; read and write.
+/// - On 82576.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct RTTDTCRC(());
+impl RegisterLongName for RTTDTCRC {}
+impl Register for RTTDTCRC {
+    const NAME: &'static str = "RTTDTCRC";
+}
+impl Read for RTTDTCRC {}
+impl Write for RTTDTCRC {}
+impl Modify for RTTDTCRC {}
+impl RTTDTCRC {
+    /// Byte offset of element `index` on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip, index: usize) -> Option<u32> {
+        match chip {
+            Chip::I82576 => {
+                match index {
+                    0..=7 => Some(0x3610 + 0x4 * index as u32),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+/// Descriptor plane rate scheduler status of a traffic class.
+///
+/// - [0..=7] at `0x03630` + 0x4·n; read only.
+/// - On 82576.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct RTTDTCRS(());
+impl RegisterLongName for RTTDTCRS {}
+impl Register for RTTDTCRS {
+    const NAME: &'static str = "RTTDTCRS";
+}
+impl Read for RTTDTCRS {}
+impl RTTDTCRS {
+    /// Byte offset of element `index` on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip, index: usize) -> Option<u32> {
+        match chip {
+            Chip::I82576 => {
+                match index {
+                    0..=7 => Some(0x3630 + 0x4 * index as u32),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+/// Rate scheduler status of the selected queue.
+///
+/// - `0x036b4`; read only.
+/// - On 82576.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct RTTBCNRS(());
+impl RegisterLongName for RTTBCNRS {}
+impl Register for RTTBCNRS {
+    const NAME: &'static str = "RTTBCNRS";
+}
+impl Read for RTTBCNRS {}
+impl RTTBCNRS {
+    /// Byte offset on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip) -> Option<u32> {
+        match chip {
+            Chip::I82576 => Some(0x36b4),
+            _ => None,
+        }
+    }
+}
+/// Rate drift of congestion notification.
+///
+/// - `0x036b8`; read and write.
+/// - On 82576.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct RTTBCNRD(());
+impl RegisterLongName for RTTBCNRD {}
+impl Register for RTTBCNRD {
+    const NAME: &'static str = "RTTBCNRD";
+}
+impl Read for RTTBCNRD {}
+impl Write for RTTBCNRD {}
+impl Modify for RTTBCNRD {}
+impl RTTBCNRD {
+    /// Byte offset on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip) -> Option<u32> {
+        match chip {
+            Chip::I82576 => Some(0x36b8),
+            _ => None,
+        }
+    }
+}
+/// Tag of congestion notification.
+///
+/// - `0x035a4`; read and write.
+/// - On 82576.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct RTTBCNTG(());
+impl RegisterLongName for RTTBCNTG {}
+impl Register for RTTBCNTG {
+    const NAME: &'static str = "RTTBCNTG";
+}
+impl Read for RTTBCNTG {}
+impl Write for RTTBCNTG {}
+impl Modify for RTTBCNTG {}
+impl RTTBCNTG {
+    /// Byte offset on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip) -> Option<u32> {
+        match chip {
+            Chip::I82576 => Some(0x35a4),
+            _ => None,
+        }
+    }
+}
+/// Transmit packet plane control and status.
+///
+/// - `0x03474`; read and write.
+/// - On 82576.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct RTTPCS(());
+impl RegisterLongName for RTTPCS {}
+impl Register for RTTPCS {
+    const NAME: &'static str = "RTTPCS";
+}
+impl Read for RTTPCS {}
+impl Write for RTTPCS {}
+impl Modify for RTTPCS {}
+impl RTTPCS {
+    /// Byte offset on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip) -> Option<u32> {
+        match chip {
+            Chip::I82576 => Some(0x3474),
+            _ => None,
+        }
+    }
+}
+/// Packet plane rate of a traffic class.
+///
+/// - [0..=7] at `0x03480` + 0x4·n; read and write.
+/// - On 82576.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct RTTPTCRC(());
+impl RegisterLongName for RTTPTCRC {}
+impl Register for RTTPTCRC {
+    const NAME: &'static str = "RTTPTCRC";
+}
+impl Read for RTTPTCRC {}
+impl Write for RTTPTCRC {}
+impl Modify for RTTPTCRC {}
+impl RTTPTCRC {
+    /// Byte offset of element `index` on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip, index: usize) -> Option<u32> {
+        match chip {
+            Chip::I82576 => {
+                match index {
+                    0..=7 => Some(0x3480 + 0x4 * index as u32),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+/// Packet plane rate scheduler status of a traffic class.
+///
+/// - [0..=7] at `0x034a0` + 0x4·n; read only.
+/// - On 82576.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct RTTPTCRS(());
+impl RegisterLongName for RTTPTCRS {}
+impl Register for RTTPTCRS {
+    const NAME: &'static str = "RTTPTCRS";
+}
+impl Read for RTTPTCRS {}
+impl RTTPTCRS {
+    /// Byte offset of element `index` on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip, index: usize) -> Option<u32> {
+        match chip {
+            Chip::I82576 => {
+                match index {
+                    0..=7 => Some(0x34a0 + 0x4 * index as u32),
+                    _ => None,
+                }
+            }
             _ => None,
         }
     }
@@ -1793,6 +2186,126 @@ impl<B: Bus> Regs<B> {
     #[inline]
     pub fn rttbcnrc(&self) -> Option<Reg<&B, RTTBCNRC>> {
         match RTTBCNRC::offset_of(self.chip) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`RTTUP2TC`]: Traffic class of each user priority on transmit.
+    ///
+    /// `None` where this chip has none.
+    #[inline]
+    pub fn rttup2tc(&self) -> Option<Reg<&B, RTTUP2TC>> {
+        match RTTUP2TC::offset_of(self.chip) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`RTTDCS`]: Transmit descriptor plane control and status.
+    ///
+    /// `None` where this chip has none.
+    #[inline]
+    pub fn rttdcs(&self) -> Option<Reg<&B, RTTDCS>> {
+        match RTTDCS::offset_of(self.chip) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`RTTDVMRC`]: Rate of the selected pool.
+    ///
+    /// `None` where this chip has none.
+    #[inline]
+    pub fn rttdvmrc(&self) -> Option<Reg<&B, RTTDVMRC>> {
+        match RTTDVMRC::offset_of(self.chip) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`RTTDVMRS`]: Rate scheduler status of the selected pool.
+    ///
+    /// `None` where this chip has none.
+    #[inline]
+    pub fn rttdvmrs(&self) -> Option<Reg<&B, RTTDVMRS>> {
+        match RTTDVMRS::offset_of(self.chip) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`RTTDTCRC`]: Descriptor plane rate of a traffic class.
+    ///
+    /// `None` where this chip has no such element.
+    #[inline]
+    pub fn rttdtcrc(&self, index: usize) -> Option<Reg<&B, RTTDTCRC>> {
+        match RTTDTCRC::offset_of(self.chip, index) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`RTTDTCRS`]: Descriptor plane rate scheduler status of a traffic class.
+    ///
+    /// `None` where this chip has no such element.
+    #[inline]
+    pub fn rttdtcrs(&self, index: usize) -> Option<Reg<&B, RTTDTCRS>> {
+        match RTTDTCRS::offset_of(self.chip, index) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`RTTBCNRS`]: Rate scheduler status of the selected queue.
+    ///
+    /// `None` where this chip has none.
+    #[inline]
+    pub fn rttbcnrs(&self) -> Option<Reg<&B, RTTBCNRS>> {
+        match RTTBCNRS::offset_of(self.chip) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`RTTBCNRD`]: Rate drift of congestion notification.
+    ///
+    /// `None` where this chip has none.
+    #[inline]
+    pub fn rttbcnrd(&self) -> Option<Reg<&B, RTTBCNRD>> {
+        match RTTBCNRD::offset_of(self.chip) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`RTTBCNTG`]: Tag of congestion notification.
+    ///
+    /// `None` where this chip has none.
+    #[inline]
+    pub fn rttbcntg(&self) -> Option<Reg<&B, RTTBCNTG>> {
+        match RTTBCNTG::offset_of(self.chip) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`RTTPCS`]: Transmit packet plane control and status.
+    ///
+    /// `None` where this chip has none.
+    #[inline]
+    pub fn rttpcs(&self) -> Option<Reg<&B, RTTPCS>> {
+        match RTTPCS::offset_of(self.chip) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`RTTPTCRC`]: Packet plane rate of a traffic class.
+    ///
+    /// `None` where this chip has no such element.
+    #[inline]
+    pub fn rttptcrc(&self, index: usize) -> Option<Reg<&B, RTTPTCRC>> {
+        match RTTPTCRC::offset_of(self.chip, index) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`RTTPTCRS`]: Packet plane rate scheduler status of a traffic class.
+    ///
+    /// `None` where this chip has no such element.
+    #[inline]
+    pub fn rttptcrs(&self, index: usize) -> Option<Reg<&B, RTTPTCRS>> {
+        match RTTPTCRS::offset_of(self.chip, index) {
             Some(offset) => Some(Reg::at(&self.bus, offset)),
             None => None,
         }

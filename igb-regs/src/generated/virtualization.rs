@@ -48,6 +48,13 @@ pub struct P2VMAILBOX(());
 impl RegisterLongName for P2VMAILBOX {}
 impl Register for P2VMAILBOX {
     const NAME: &'static str = "P2VMAILBOX";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("STS", 0, 1),
+        ("ACK", 1, 1),
+        ("VFU", 2, 1),
+        ("PFU", 3, 1),
+        ("RVFU", 4, 1),
+    ];
     const QUIET: u32 = 0x13;
 }
 impl Read for P2VMAILBOX {}
@@ -98,6 +105,10 @@ pub struct MBVFICR(());
 impl RegisterLongName for MBVFICR {}
 impl Register for MBVFICR {
     const NAME: &'static str = "MBVFICR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("VFREQ", 0, 8),
+        ("VFACK", 16, 8),
+    ];
     const W1C: u32 = 0xff00ff;
 }
 impl Read for MBVFICR {}
@@ -154,6 +165,7 @@ pub struct VFLRE(());
 impl RegisterLongName for VFLRE {}
 impl Register for VFLRE {
     const NAME: &'static str = "VFLRE";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("VF", 0, 8)];
     const W1C: u32 = 0xff;
 }
 impl Read for VFLRE {}
@@ -182,6 +194,7 @@ pub struct VFRE(());
 impl RegisterLongName for VFRE {}
 impl Register for VFRE {
     const NAME: &'static str = "VFRE";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("VF", 0, 8)];
 }
 impl Read for VFRE {}
 impl Write for VFRE {}
@@ -210,6 +223,7 @@ pub struct VFTE(());
 impl RegisterLongName for VFTE {}
 impl Register for VFTE {
     const NAME: &'static str = "VFTE";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("VF", 0, 8)];
 }
 impl Read for VFTE {}
 impl Write for VFTE {}
@@ -262,6 +276,12 @@ pub struct DTXSWC(());
 impl RegisterLongName for DTXSWC {}
 impl Register for DTXSWC {
     const NAME: &'static str = "DTXSWC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("MAC_SPOOF", 0, 8),
+        ("VLAN_SPOOF", 8, 8),
+        ("LLE", 16, 8),
+        ("LOOPBACK_EN", 31, 1),
+    ];
 }
 impl Read for DTXSWC {}
 impl Write for DTXSWC {}
@@ -302,6 +322,12 @@ pub struct TXSWC(());
 impl RegisterLongName for TXSWC {}
 impl Register for TXSWC {
     const NAME: &'static str = "TXSWC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("MAC_SPOOF", 0, 8),
+        ("VLAN_SPOOF", 8, 8),
+        ("LLE", 16, 8),
+        ("LOOPBACK_EN", 31, 1),
+    ];
 }
 impl Read for TXSWC {}
 impl Write for TXSWC {}
@@ -410,6 +436,10 @@ pub struct VMVIR(());
 impl RegisterLongName for VMVIR {}
 impl Register for VMVIR {
     const NAME: &'static str = "VMVIR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("PORT_VLAN", 0, 16),
+        ("VLANA", 30, 2),
+    ];
 }
 impl Read for VMVIR {}
 impl Write for VMVIR {}
@@ -462,6 +492,12 @@ pub struct VT_CTL(());
 impl RegisterLongName for VT_CTL {}
 impl Register for VT_CTL {
     const NAME: &'static str = "VT_CTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("DEFAULT_POOL", 7, 3),
+        ("IGNORE_MAC", 28, 1),
+        ("DIS_DEF_POOL", 29, 1),
+        ("VM_REPL_EN", 30, 1),
+    ];
 }
 impl Read for VT_CTL {}
 impl Write for VT_CTL {}
@@ -504,6 +540,20 @@ pub struct VMOLR(());
 impl RegisterLongName for VMOLR {}
 impl Register for VMOLR {
     const NAME: &'static str = "VMOLR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("RLPML", 0, 14),
+        ("LPE", 16, 1),
+        ("RSSE", 17, 1),
+        ("VPE", 23, 1),
+        ("AUPE", 24, 1),
+        ("ROMPE", 25, 1),
+        ("ROPE", 26, 1),
+        ("BAM", 27, 1),
+        ("MPME", 28, 1),
+        ("UPE", 29, 1),
+        ("STRVLAN", 30, 1),
+        ("STRCRC", 31, 1),
+    ];
 }
 impl Read for VMOLR {}
 impl Write for VMOLR {}
@@ -581,6 +631,10 @@ pub struct RPLOLR(());
 impl RegisterLongName for RPLOLR {}
 impl Register for RPLOLR {
     const NAME: &'static str = "RPLOLR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("STRVLAN", 30, 1),
+        ("STRCRC", 31, 1),
+    ];
 }
 impl Read for RPLOLR {}
 impl Write for RPLOLR {}
@@ -613,6 +667,7 @@ pub struct IOVTCL(());
 impl RegisterLongName for IOVTCL {}
 impl Register for IOVTCL {
     const NAME: &'static str = "IOVTCL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("REUSE_VFQ", 0, 1)];
 }
 impl Read for IOVTCL {}
 impl Write for IOVTCL {}
@@ -641,6 +696,12 @@ pub struct VLVF(());
 impl RegisterLongName for VLVF {}
 impl Register for VLVF {
     const NAME: &'static str = "VLVF";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("VLANID", 0, 12),
+        ("POOLSEL", 12, 8),
+        ("LVLAN", 20, 1),
+        ("ENABLE", 31, 1),
+    ];
 }
 impl Read for VLVF {}
 impl Write for VLVF {}
@@ -676,21 +737,193 @@ impl VLVF {
         }
     }
 }
+/// Mirroring rule.
+///
+/// - `0x05d80`; read and write.
+/// - On 82576, 82580, i350, i354.
+/// - Source: dpdk e1000_regs.h, e1000_82575.h.
+#[derive(Debug, Clone, Copy)]
+pub struct VMRCTL(());
+impl RegisterLongName for VMRCTL {}
+impl Register for VMRCTL {
+    const NAME: &'static str = "VMRCTL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("POOL_MIRROR_ENABLE", 0, 1),
+        ("UPLINK_MIRROR_ENABLE", 1, 1),
+        ("DOWNLINK_MIRROR_ENABLE", 2, 1),
+        ("MIRROR_PORT", 8, 3),
+    ];
+}
+impl Read for VMRCTL {}
+impl Write for VMRCTL {}
+impl Modify for VMRCTL {}
+impl VMRCTL {
+    /// Mirrors what pools get.
+    ///
+    /// Bit 0.
+    pub const POOL_MIRROR_ENABLE: Field<u32, Self> = Field::new(0x1, 0);
+    /// Mirrors what comes from the network.
+    ///
+    /// Bit 1.
+    pub const UPLINK_MIRROR_ENABLE: Field<u32, Self> = Field::new(0x1, 1);
+    /// Mirrors what goes to the network.
+    ///
+    /// Bit 2.
+    pub const DOWNLINK_MIRROR_ENABLE: Field<u32, Self> = Field::new(0x1, 2);
+    /// Pool that gets the copies.
+    ///
+    /// Bits 10:8.
+    pub const MIRROR_PORT: Field<u32, Self> = Field::new(0x7, 8);
+    /// Byte offset on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip) -> Option<u32> {
+        match chip {
+            Chip::I82576 | Chip::I82580 | Chip::I350 | Chip::I354 => Some(0x5d80),
+            _ => None,
+        }
+    }
+}
+/// VLAN entries that a mirroring rule acts on.
+///
+/// - `0x05d90`; read and write.
+/// - On 82576, 82580, i350, i354.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct VMRVLAN(());
+impl RegisterLongName for VMRVLAN {}
+impl Register for VMRVLAN {
+    const NAME: &'static str = "VMRVLAN";
+}
+impl Read for VMRVLAN {}
+impl Write for VMRVLAN {}
+impl Modify for VMRVLAN {}
+impl VMRVLAN {
+    /// Byte offset on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip) -> Option<u32> {
+        match chip {
+            Chip::I82576 | Chip::I82580 | Chip::I350 | Chip::I354 => Some(0x5d90),
+            _ => None,
+        }
+    }
+}
+/// Pools that a mirroring rule acts on.
+///
+/// - `0x05da0`; read and write.
+/// - On 82576, 82580, i350, i354.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct VMRVM(());
+impl RegisterLongName for VMRVM {}
+impl Register for VMRVM {
+    const NAME: &'static str = "VMRVM";
+}
+impl Read for VMRVM {}
+impl Write for VMRVM {}
+impl Modify for VMRVM {}
+impl VMRVM {
+    /// Byte offset on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip) -> Option<u32> {
+        match chip {
+            Chip::I82576 | Chip::I82580 | Chip::I350 | Chip::I354 => Some(0x5da0),
+            _ => None,
+        }
+    }
+}
+/// Storm control.
+///
+/// - `0x05db0`; read and write.
+/// - On 82576, 82580, i350, i354.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct SCCRL(());
+impl RegisterLongName for SCCRL {}
+impl Register for SCCRL {
+    const NAME: &'static str = "SCCRL";
+}
+impl Read for SCCRL {}
+impl Write for SCCRL {}
+impl Modify for SCCRL {}
+impl SCCRL {
+    /// Byte offset on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip) -> Option<u32> {
+        match chip {
+            Chip::I82576 | Chip::I82580 | Chip::I350 | Chip::I354 => Some(0x5db0),
+            _ => None,
+        }
+    }
+}
+/// Broadcast storm threshold.
+///
+/// - `0x05db8`; read and write.
+/// - On 82576, 82580, i350, i354.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct BSCTRH(());
+impl RegisterLongName for BSCTRH {}
+impl Register for BSCTRH {
+    const NAME: &'static str = "BSCTRH";
+}
+impl Read for BSCTRH {}
+impl Write for BSCTRH {}
+impl Modify for BSCTRH {}
+impl BSCTRH {
+    /// Byte offset on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip) -> Option<u32> {
+        match chip {
+            Chip::I82576 | Chip::I82580 | Chip::I350 | Chip::I354 => Some(0x5db8),
+            _ => None,
+        }
+    }
+}
+/// Multicast storm threshold.
+///
+/// - `0x05dbc`; read and write.
+/// - On 82576, 82580, i350, i354.
+/// - Source: dpdk e1000_regs.h.
+#[derive(Debug, Clone, Copy)]
+pub struct MSCTRH(());
+impl RegisterLongName for MSCTRH {}
+impl Register for MSCTRH {
+    const NAME: &'static str = "MSCTRH";
+}
+impl Read for MSCTRH {}
+impl Write for MSCTRH {}
+impl Modify for MSCTRH {}
+impl MSCTRH {
+    /// Byte offset on `chip`; `None` where it has none.
+    #[inline]
+    pub const fn offset_of(chip: Chip) -> Option<u32> {
+        match chip {
+            Chip::I82576 | Chip::I82580 | Chip::I350 | Chip::I354 => Some(0x5dbc),
+            _ => None,
+        }
+    }
+}
 /// A virtual function's control.
 ///
 /// - [0..=7] at `0x10000` + 0x100·n; read and write.
 /// - On 82576, i350, i354.
-/// - Source: qemu igb_regs.h; dpdk e1000_regs.h.
+/// - Source: qemu igb_regs.h; dpdk e1000_regs.h, e1000_defines.h.
 #[derive(Debug, Clone, Copy)]
 pub struct PVTCTRL(());
 impl RegisterLongName for PVTCTRL {}
 impl Register for PVTCTRL {
     const NAME: &'static str = "PVTCTRL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("RST", 26, 1)];
+    const QUIET: u32 = 0x4000000;
 }
 impl Read for PVTCTRL {}
 impl Write for PVTCTRL {}
 impl Modify for PVTCTRL {}
 impl PVTCTRL {
+    /// Resets the virtual function.
+    ///
+    /// Bit 26, writing 1 starts, the hardware clears.
+    pub const RST: Field<u32, Self> = Field::new(0x1, 26);
     /// Byte offset of element `index` on `chip`; `None` where it has none.
     #[inline]
     pub const fn offset_of(chip: Chip, index: usize) -> Option<u32> {
@@ -1304,6 +1537,66 @@ impl<B: Bus> Regs<B> {
     #[inline]
     pub fn vlvf(&self, index: usize) -> Option<Reg<&B, VLVF>> {
         match VLVF::offset_of(self.chip, index) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`VMRCTL`]: Mirroring rule.
+    ///
+    /// `None` where this chip has none.
+    #[inline]
+    pub fn vmrctl(&self) -> Option<Reg<&B, VMRCTL>> {
+        match VMRCTL::offset_of(self.chip) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`VMRVLAN`]: VLAN entries that a mirroring rule acts on.
+    ///
+    /// `None` where this chip has none.
+    #[inline]
+    pub fn vmrvlan(&self) -> Option<Reg<&B, VMRVLAN>> {
+        match VMRVLAN::offset_of(self.chip) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`VMRVM`]: Pools that a mirroring rule acts on.
+    ///
+    /// `None` where this chip has none.
+    #[inline]
+    pub fn vmrvm(&self) -> Option<Reg<&B, VMRVM>> {
+        match VMRVM::offset_of(self.chip) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`SCCRL`]: Storm control.
+    ///
+    /// `None` where this chip has none.
+    #[inline]
+    pub fn sccrl(&self) -> Option<Reg<&B, SCCRL>> {
+        match SCCRL::offset_of(self.chip) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`BSCTRH`]: Broadcast storm threshold.
+    ///
+    /// `None` where this chip has none.
+    #[inline]
+    pub fn bsctrh(&self) -> Option<Reg<&B, BSCTRH>> {
+        match BSCTRH::offset_of(self.chip) {
+            Some(offset) => Some(Reg::at(&self.bus, offset)),
+            None => None,
+        }
+    }
+    /// [`MSCTRH`]: Multicast storm threshold.
+    ///
+    /// `None` where this chip has none.
+    #[inline]
+    pub fn msctrh(&self) -> Option<Reg<&B, MSCTRH>> {
+        match MSCTRH::offset_of(self.chip) {
             Some(offset) => Some(Reg::at(&self.bus, offset)),
             None => None,
         }

@@ -19,6 +19,12 @@ pub struct WUC(());
 impl RegisterLongName for WUC {}
 impl Register for WUC {
     const NAME: &'static str = "WUC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("APME", 0, 1),
+        ("PME_EN", 1, 1),
+        ("PME_STATUS", 2, 1),
+        ("APMPME", 3, 1),
+    ];
     const QUIET: u32 = 0x4;
     const W1C: u32 = 0x4;
 }
@@ -56,6 +62,17 @@ pub struct WUFC(());
 impl RegisterLongName for WUFC {}
 impl Register for WUFC {
     const NAME: &'static str = "WUFC";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("LNKC", 0, 1),
+        ("MAG", 1, 1),
+        ("EX", 2, 1),
+        ("MC", 3, 1),
+        ("BC", 4, 1),
+        ("ARP", 5, 1),
+        ("IPV4", 6, 1),
+        ("FLEX_HQ", 14, 1),
+        ("FLX", 16, 8),
+    ];
 }
 impl Read for WUFC {}
 impl Write for WUFC {}
@@ -110,6 +127,17 @@ pub struct WUS(());
 impl RegisterLongName for WUS {}
 impl Register for WUS {
     const NAME: &'static str = "WUS";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("LNKC", 0, 1),
+        ("MAG", 1, 1),
+        ("EX", 2, 1),
+        ("MC", 3, 1),
+        ("BC", 4, 1),
+        ("ARPD", 5, 1),
+        ("IPV4", 6, 1),
+        ("IPV6", 7, 1),
+        ("NSD", 10, 1),
+    ];
     const W1C: u32 = 0x4ff;
 }
 impl Read for WUS {}
@@ -250,6 +278,7 @@ pub struct WUPL(());
 impl RegisterLongName for WUPL {}
 impl Register for WUPL {
     const NAME: &'static str = "WUPL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("LEN", 0, 12)];
 }
 impl Read for WUPL {}
 impl WUPL {
@@ -294,7 +323,7 @@ impl WUPM {
 }
 /// Old flexible filters: length; 1 does not work.
 ///
-/// - [0..=3] at `0x05f00` + 0x8·n; read and write.
+/// - [0..=3] at `0x05f00` + 0x8·n, reset `0x00000000`; read and write.
 /// - On 82575.
 /// - Source: linux e1000_regs.h; sdm-82575 14.6.
 #[derive(Debug, Clone, Copy)]
@@ -302,6 +331,7 @@ pub struct FFLT(());
 impl RegisterLongName for FFLT {}
 impl Register for FFLT {
     const NAME: &'static str = "FFLT";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("LEN", 0, 11)];
 }
 impl Read for FFLT {}
 impl Write for FFLT {}
@@ -629,11 +659,16 @@ pub struct PROXYFCEX(());
 impl RegisterLongName for PROXYFCEX {}
 impl Register for PROXYFCEX {
     const NAME: &'static str = "PROXYFCEX";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("MDNS", 0, 1)];
 }
 impl Read for PROXYFCEX {}
 impl Write for PROXYFCEX {}
 impl Modify for PROXYFCEX {}
 impl PROXYFCEX {
+    /// Answers mDNS.
+    ///
+    /// Bit 0; source: dpdk e1000_defines.h E1000_PROXYFCEX_MDNS.
+    pub const MDNS: Field<u32, Self> = Field::new(0x1, 0);
     /// Byte offset on `chip`; `None` where it has none.
     #[inline]
     pub const fn offset_of(chip: Chip) -> Option<u32> {

@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 mod bind;
+mod decode;
 mod demo;
 mod doctor;
 mod fwd;
@@ -9,6 +10,7 @@ mod list;
 mod man;
 mod receive;
 mod regs;
+mod regs_diff;
 mod run;
 mod sim;
 mod tap;
@@ -28,6 +30,7 @@ pub(crate) fn run(command: Command, json: bool) -> Result<Report, Failure> {
         Command::Doctor(options) => doctor::doctor(&options),
         Command::Info(options) => info::info(options),
         Command::Regs(options) => regs::regs(options),
+        Command::Decode(options) => decode::decode(&options),
         Command::Stats(options) => receive::stats(options),
         Command::Rxdrop(options) => receive::rxdrop(options),
         Command::Txgen(options) => txgen::txgen(options),

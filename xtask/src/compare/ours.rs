@@ -59,9 +59,9 @@ pub(super) fn compare(
                 Ok(differ(value, fields.first().map(|field| u64::from(field.low)), ""))
             }
             "bare" => Ok(differ(value, Some(register_value(spec, rest)?.1), "")),
-            "phy" => word(&spec.phy, rest, value, 0),
-            "low" => word(&spec.descriptors, rest, value, 0),
-            "high" => word(&spec.descriptors, rest, value, 32),
+            "phy" => word(spec.words("phy"), rest, value, 0),
+            "low" => word(spec.words("descriptors"), rest, value, 0),
+            "high" => word(spec.words("descriptors"), rest, value, 32),
             "number" => {
                 let (chip, key) = rest.split_once(' ').ok_or("a number is of a chip and a key")?;
                 let chip = &spec.chips[chip_number(spec, chip)?];

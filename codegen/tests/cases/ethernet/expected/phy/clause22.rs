@@ -21,7 +21,7 @@ pub struct BasicControl {
     pub reset: bool,
 }
 impl BasicControl {
-    /// Register address.
+    /// Address.
     pub const ADDRESS: u8 = 0;
     /// Value after a reset.
     pub const RESET: Self = Self::from_bits(0x1140);

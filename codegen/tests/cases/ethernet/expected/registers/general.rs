@@ -19,6 +19,13 @@ pub struct CTRL(());
 impl RegisterLongName for CTRL {}
 impl Register for CTRL {
     const NAME: &'static str = "CTRL";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("FD", 0, 1),
+        ("ASDE", 5, 1),
+        ("SLU", 6, 1),
+        ("SPEED", 8, 2),
+        ("RST", 26, 1),
+    ];
     const QUIET: u32 = 0x4000000;
 }
 impl Read for CTRL {}
@@ -67,6 +74,7 @@ pub struct STATUS(());
 impl RegisterLongName for STATUS {}
 impl Register for STATUS {
     const NAME: &'static str = "STATUS";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("FD", 0, 1), ("LU", 1, 1)];
 }
 impl Read for STATUS {}
 impl STATUS {
@@ -91,6 +99,7 @@ pub struct ICR(());
 impl RegisterLongName for ICR {}
 impl Register for ICR {
     const NAME: &'static str = "ICR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("TXDW", 0, 1), ("LSC", 2, 1)];
 }
 impl ReadClear for ICR {}
 impl ICR {

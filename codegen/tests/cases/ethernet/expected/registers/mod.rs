@@ -2,6 +2,12 @@
 
 mod chips;
 mod general;
+/// The registers of a chip that is known when the program is built, a module for each.
+///
+/// [`Regs`] takes the chip at run time and gives an `Option` where some chip lacks a register. Here every
+/// register that the chip has is there, its offset is a constant, and one that the chip lacks does not
+/// compile.
+pub mod chip;
 #[cfg(feature = "meta")]
 pub(crate) mod meta;
 pub use chips::*;

@@ -19,6 +19,13 @@ pub struct LCR(());
 impl RegisterLongName for LCR {}
 impl Register for LCR {
     const NAME: &'static str = "LCR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("WLEN", 0, 2),
+        ("PARITY", 3, 3),
+        ("START", 8, 1),
+        ("OVERRUN", 9, 1),
+        ("RS485", 31, 1),
+    ];
     const QUIET: u32 = 0x300;
     const W1C: u32 = 0x200;
 }
@@ -116,6 +123,10 @@ pub struct RBR(());
 impl RegisterLongName for RBR {}
 impl Register for RBR {
     const NAME: &'static str = "RBR";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[
+        ("DATA", 0, 8),
+        ("VALID", 31, 1),
+    ];
 }
 impl ReadClear for RBR {}
 impl RBR {

@@ -35,6 +35,7 @@ pub struct CLK(());
 impl RegisterLongName for CLK {}
 impl Register for CLK {
     const NAME: &'static str = "CLK";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("DIV", 0, 16)];
 }
 impl Read for CLK {}
 impl Write for CLK {}
@@ -81,6 +82,7 @@ pub struct IRQ(());
 impl RegisterLongName for IRQ {}
 impl Register for IRQ {
     const NAME: &'static str = "IRQ";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("RX", 0, 1), ("TX", 1, 1)];
     const W1C: u32 = 0x3;
 }
 impl Read for IRQ {}
@@ -124,6 +126,7 @@ pub struct EVENTS(());
 impl RegisterLongName for EVENTS {}
 impl Register for EVENTS {
     const NAME: &'static str = "EVENTS";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("COUNT", 0, 16)];
     const W1C: u32 = 0xffff;
 }
 impl ReadClear for EVENTS {}
@@ -146,6 +149,7 @@ pub struct LOCK(());
 impl RegisterLongName for LOCK {}
 impl Register for LOCK {
     const NAME: &'static str = "LOCK";
+    const FIELDS: &'static [(&'static str, u8, u8)] = &[("TAKEN", 0, 1)];
 }
 impl ReadSet for LOCK {}
 impl Write for LOCK {}
