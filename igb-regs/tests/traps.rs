@@ -289,7 +289,7 @@ fn trap_27_a_tail_reads_back_what_was_written() {
 /// another register; which of them a driver writes first is its business.
 #[test]
 fn trap_28_and_29_interrupts_are_told_in_one_place_and_routed_in_another() {
-    field("ICR", "INT_ASSERTED", 31, 31, SINCE_82576);
+    field("ICR", "INTA", 31, 31, ALL);
     field("CTRL_EXT", "NSICR", 0, 0, &[I82575]);
     field("GPIE", "NSICR", 0, 0, SINCE_82576);
 }
