@@ -40,6 +40,16 @@ pub unsafe trait Chunk: Sized + Send + 'static {
         fits
     }
 
+    /// What makes this value this one, its length apart: `None` for kinds that have nothing of the sort.
+    ///
+    /// If it has not changed while the value was out of a ring, the copy that the ring moved it from stands for it: the
+    /// ring forgets the value and keeps the copy. So equal stamps mean equal answers of all getters but `len`, and a
+    /// bitwise copy that is as good as the value. A kind that cannot promise that leaves it out.
+    #[inline]
+    fn stamp(&self) -> Option<(usize, u64)> {
+        None
+    }
+
     /// Puts the data's start where it stands in a fresh chunk, for kinds that can move it. What was data is lost.
     fn rewind(&mut self) {}
 

@@ -20,6 +20,7 @@ mod meta;
 #[cfg(feature = "test-dma")]
 mod non_coherent;
 mod offload;
+mod pages;
 mod pool;
 mod quarantine;
 mod rx;
@@ -33,11 +34,12 @@ pub use meta::{Checksum, PacketType, RssType, RxMeta};
 #[cfg(feature = "test-dma")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-dma")))]
 pub use non_coherent::NonCoherent;
-pub use offload::{Ip, L4, Launch, TxOffload};
+pub use offload::{Ip, L4, Launch, TxAbilities, TxOffload};
+pub use pages::{Half, Halves, PageKind, PageStats, Pages};
 pub use pool::{Buffer, HEADROOM, Local, Pool};
 pub use quarantine::Quarantine;
-pub use rx::{RxRing, RxStats};
-pub use tx::{TxCleaner, TxSender};
+pub use rx::{Receive, RxChain, RxRing, RxStats};
+pub use tx::{Refused, TxCleaner, TxSender};
 
 /// Descriptor words, generated from the specifications: values to copy in and out, not places.
 pub mod descriptors {

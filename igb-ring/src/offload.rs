@@ -7,7 +7,9 @@ pub(crate) const FRAME_MAX: u16 = 9724;
 /// Shortest frame that the device takes; it pads to 60 by itself where TCTL.PSP is set.
 pub(crate) const FRAME_MIN: u16 = 17;
 /// Longest data of one descriptor as drivers of this family use it.
-const SEGMENT_MAX: u16 = 32 * 1024;
+pub(crate) const PIECE_MAX: u32 = 32 * 1024;
+/// Longest frame that is handed over for segmentation: an IP packet's 64 KiB behind the longest MAC header.
+const SEGMENTED_MAX: u32 = 0xffff + 127;
 
 /// Version of the IP header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,7 +46,8 @@ pub struct Launch(pub u32);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TxOffload {
-    /// Inserts this tag (priority, drop-eligible bit, VLAN) behind the two addresses.
+    /// Inserts this tag (priority, drop-eligible bit, VLAN) behind the two addresses. The device does so only while it
+    /// also takes tags out of received frames (CTRL.VME).
     pub vlan: Option<u16>,
     /// Bytes before the IP header, up to 127; 14 without tags in the frame.
     pub mac_len: u8,
@@ -64,6 +67,8 @@ pub struct TxOffload {
     pub timestamp: bool,
     /// When to send.
     pub launch: Option<Launch>,
+    /// The frame has its FCS already: the device adds none, and can neither pad nor change it.
+    pub no_fcs: bool,
 }
 
 impl Default for TxOffload {
@@ -79,6 +84,7 @@ impl Default for TxOffload {
             mss: 0,
             timestamp: false,
             launch: None,
+            no_fcs: false,
         }
     }
 }
@@ -93,6 +99,7 @@ impl TxOffload {
     /// The context descriptor's two words, for context `index`.
     ///
     /// `None` if a header does not fit its field, or a checksum or segmentation is asked for headers that are not there.
+    #[inline]
     pub fn context(&self, index: u8) -> Option<(TxHeaders, TxContext)> {
         let launch = self.launch.map_or(0, |launch| launch.0);
         let transport = self.l4.is_some() || self.mss != 0;
@@ -125,30 +132,128 @@ impl TxOffload {
         Some((headers, context))
     }
 
-    /// The data descriptor's upper word for a frame of `len` bytes in one piece.
+    /// The first data descriptor's upper word for a frame of `len` bytes, but for what is the piece's: DTALEN and EOP.
     ///
-    /// `None` if the device cannot send that: shorter than 17 bytes, longer than 9,724 (with segmentation: 32 KiB), or
-    /// shorter than its headers.
-    pub fn data(&self, len: u16, index: u8) -> Option<TxData> {
-        let max = if self.mss == 0 { FRAME_MAX } else { SEGMENT_MAX };
-        if !(FRAME_MIN..=max).contains(&len) || index > 7 {
+    /// `None` if the device cannot send that: shorter than 17 bytes, longer than 9,724 (with segmentation: than an IP
+    /// packet of 64 KiB), or shorter than its headers.
+    #[inline]
+    pub fn data(&self, len: u32, index: u8) -> Option<TxData> {
+        // The device pads and changes only what it seals itself.
+        if self.no_fcs && (self.needs_context() || len < 60) {
             return None;
         }
-        let headers = u16::from(self.mac_len) + self.ip_len + u16::from(self.l4_len);
+        let max = if self.mss == 0 { u32::from(FRAME_MAX) } else { SEGMENTED_MAX };
+        if !(u32::from(FRAME_MIN)..=max).contains(&len) || index > 7 {
+            return None;
+        }
+        let headers = u32::from(self.mac_len) + u32::from(self.ip_len) + u32::from(self.l4_len);
         let payload = if self.mss == 0 { len } else { len.checked_sub(headers).filter(|&n| n != 0)? };
         let segments = self.mss != 0;
         let word = PLAIN
-            .with_dtalen(len)
+            .with_eop(false)
+            .with_ifcs(!self.no_fcs)
             .with_tstamp(self.timestamp)
             .with_vle(self.vlan.is_some())
             .with_tse(segments)
             .with_idx(if self.needs_context() { index } else { 0 })
             .with_ixsm(self.ip_checksum || segments && self.ip == Some(Ip::V4))
             .with_txsm(self.l4.is_some())
-            .with_paylen(u32::from(payload));
+            .with_paylen(payload);
         Some(word)
     }
 }
+
+/// What one transmit queue can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TxAbilities {
+    /// The first context of the device that is this queue's.
+    pub first_context: u8,
+    /// How many are, 1 or 2.
+    pub contexts: u8,
+    /// SCTP checksums, and segmentation of UDP: all but the 82575.
+    pub sctp_and_udp_segments: bool,
+}
+
+impl Default for TxAbilities {
+    /// Of all chips but the 82575.
+    fn default() -> Self {
+        Self { first_context: 0, contexts: 2, sctp_and_udp_segments: true }
+    }
+}
+
+impl TxAbilities {
+    /// Of the 82575, where two queues share the contexts and each uses the one of its own number.
+    pub const fn of_82575(queue: u16) -> Self {
+        Self { first_context: (queue & 7) as u8, contexts: 1, sctp_and_udp_segments: false }
+    }
+}
+
+/// How a frame is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// The context descriptor that goes before it.
+    pub(crate) context: Option<[u64; 2]>,
+    /// See [`TxOffload::data`].
+    pub(crate) data: u64,
+    place: usize,
+}
+
+/// The contexts that the device has of this queue: one that it has already is not written again.
+#[derive(Debug, Default)]
+pub(crate) struct Contexts {
+    abilities: TxAbilities,
+    known: [Option<[u64; 2]>; 2],
+    oldest: usize,
+}
+
+impl Contexts {
+    pub(crate) fn new(abilities: TxAbilities) -> Self {
+        let contexts = abilities.contexts.clamp(1, 2);
+        Self { abilities: TxAbilities { contexts, ..abilities }, ..Self::default() }
+    }
+
+    /// How a frame of `len` bytes goes. `None` if it cannot.
+    #[inline]
+    pub(crate) fn plan(&self, offload: &TxOffload, len: u32) -> Option<Plan> {
+        let TxAbilities { first_context, contexts, sctp_and_udp_segments } = self.abilities;
+        let beyond = offload.l4 == Some(L4::Sctp) || offload.l4 == Some(L4::Udp) && offload.mss != 0;
+        if beyond && !sctp_and_udp_segments {
+            return None;
+        }
+        if !offload.needs_context() {
+            return Some(Plan { context: None, data: offload.data(len, 0)?.into_bits(), place: 0 });
+        }
+        // Kept and compared without their number.
+        let (headers, context) = offload.context(0)?;
+        let words = [headers.into_bits(), context.into_bits()];
+        let has = self.known.iter().take(contexts.into()).position(|known| *known == Some(words));
+        let place = has.unwrap_or(self.oldest);
+        let number = first_context + place as u8;
+        let numbered = [words[0], context.with_idx(number).into_bits()];
+        let data = offload.data(len, number)?.into_bits();
+        Some(Plan { context: has.is_none().then_some(numbered), data, place })
+    }
+
+    /// The plan's context was written.
+    #[inline]
+    pub(crate) fn remember(&mut self, plan: &Plan) {
+        let Some([headers, context]) = plan.context else { return };
+        let words = [headers, TxContext::from_bits(context).with_idx(0).into_bits()];
+        // A time to send is one frame's.
+        let lasts = TxHeaders::from_bits(words[0]).launch_time() == 0;
+        self.known[plan.place] = lasts.then_some(words);
+        self.oldest = (plan.place + 1) % usize::from(self.abilities.contexts.max(1));
+    }
+
+    /// The device lost them, or never got them.
+    pub(crate) fn forget(&mut self) {
+        (self.known, self.oldest) = ([None; 2], 0);
+    }
+}
+
+/// What a frame's later descriptors say as its first does: what it is, and what is done to all of it.
+pub(crate) const REST: u64 =
+    TxData::new().with_dtyp(0xf).with_ifcs(true).with_dext(true).with_vle(true).with_tse(true).into_bits();
 
 /// A data descriptor's command for a whole frame: what every frame asks for.
 pub(crate) const PLAIN: TxData =

@@ -159,9 +159,7 @@ impl<const COHERENT: bool> Pool<COHERENT> {
 
     /// A queue's own stock, empty at first.
     pub fn local(&self) -> Local<COHERENT> {
-        let room = self.inner().size - u32::from(HEADROOM);
-        let fresh = u64::from(room) << 32 | u64::from(HEADROOM);
-        Local { pool: self.clone(), cache: [0; 2 * BULK], n: 0, fresh }
+        Local { pool: self.clone(), cache: [0; 2 * BULK], n: 0, room: self.buffer_size() }
     }
 
     /// Bytes that fit into a fresh buffer.
@@ -200,7 +198,9 @@ impl<const COHERENT: bool> fmt::Debug for Pool<COHERENT> {
 /// exchange); the queues give it back to their [`Local`] instead (none).
 pub struct Buffer<const COHERENT: bool = true> {
     pool: NonNull<Inner>,
-    word: u64, // offset of the data in the pool (32 bits), room from there to the chunk's end (16), length (16)
+    at: u32,   // offset of the data in the pool
+    room: u16, // from the data to the chunk's end
+    len: u16,
 }
 // SAFETY: owns its bytes; the pool is Sync.
 unsafe impl<const COHERENT: bool> Send for Buffer<COHERENT> {}
@@ -214,17 +214,13 @@ impl<const COHERENT: bool> Buffer<COHERENT> {
         unsafe { self.pool.as_ref() }
     }
     #[inline]
-    fn at(&self) -> u64 {
-        u64::from(self.word as u32)
-    }
-    #[inline]
     fn base(&self) -> u32 {
-        self.word as u32 + u32::from(self.capacity()) - self.inner().size
+        self.at + u32::from(self.room) - self.inner().size
     }
 
     /// Bytes that can still be put before the data.
     pub fn headroom(&self) -> u16 {
-        (self.inner().size - u32::from(self.capacity())) as u16
+        (self.inner().size - u32::from(self.room)) as u16
     }
 
     /// Takes `n` bytes off the front. False, and nothing done, if there are fewer.
@@ -232,8 +228,7 @@ impl<const COHERENT: bool> Buffer<COHERENT> {
     pub fn trim_front(&mut self, n: u16) -> bool {
         let fits = n <= self.len();
         if fits {
-            let n = u64::from(n);
-            self.word = self.word.wrapping_add(n).wrapping_sub(n << 32).wrapping_sub(n << 48);
+            (self.at, self.room, self.len) = (self.at + u32::from(n), self.room - n, self.len - n);
         }
         fits
     }
@@ -243,8 +238,7 @@ impl<const COHERENT: bool> Buffer<COHERENT> {
     pub fn extend_front(&mut self, n: u16) -> bool {
         let fits = n <= self.headroom();
         if fits {
-            let n = u64::from(n);
-            self.word = self.word.wrapping_sub(n).wrapping_add(n << 32).wrapping_add(n << 48);
+            (self.at, self.room, self.len) = (self.at - u32::from(n), self.room + n, self.len + n);
         }
         fits
     }
@@ -271,15 +265,15 @@ unsafe impl<const COHERENT: bool> Chunk for Buffer<COHERENT> {
     #[inline]
     fn ptr(&self) -> NonNull<u8> {
         // SAFETY: `at` is inside the pool.
-        unsafe { self.inner().mem.cpu().add(self.at() as usize) }
+        unsafe { self.inner().mem.cpu().add(self.at as usize) }
     }
     #[inline]
     fn iova(&self) -> u64 {
-        self.inner().mem.iova() + self.at()
+        self.inner().mem.iova() + u64::from(self.at)
     }
     #[inline]
     fn capacity(&self) -> u16 {
-        (self.word >> 32) as u16
+        self.room
     }
     #[inline]
     fn domain(&self) -> Domain {
@@ -287,15 +281,19 @@ unsafe impl<const COHERENT: bool> Chunk for Buffer<COHERENT> {
     }
     #[inline]
     fn len(&self) -> u16 {
-        (self.word >> 48) as u16
+        self.len
     }
     #[inline]
     unsafe fn set_len(&mut self, len: u16) {
-        self.word = self.word << 16 >> 16 | u64::from(len) << 48;
+        self.len = len;
+    }
+    #[inline]
+    fn stamp(&self) -> Option<(usize, u64)> {
+        Some((self.pool.addr().get(), u64::from(self.room) << 32 | u64::from(self.at)))
     }
     fn rewind(&mut self) {
-        let room = self.inner().size - u32::from(HEADROOM);
-        self.word = u64::from(self.base() + u32::from(HEADROOM)) | u64::from(room) << 32;
+        self.at = self.base() + u32::from(HEADROOM);
+        (self.room, self.len) = ((self.inner().size - u32::from(HEADROOM)) as u16, 0);
     }
     #[inline]
     fn for_device(&self, len: u16) {
@@ -325,9 +323,9 @@ impl<const COHERENT: bool> fmt::Debug for Buffer<COHERENT> {
 #[repr(align(128))]
 pub struct Local<const COHERENT: bool = true> {
     pool: Pool<COHERENT>,
-    cache: [u32; 2 * BULK], // offsets of chunks
+    cache: [u32; 2 * BULK], // offsets of fresh buffers' data
     n: usize,
-    fresh: u64,
+    room: u16, // of a fresh buffer
 }
 
 impl<const COHERENT: bool> Local<COHERENT> {
@@ -340,22 +338,32 @@ impl<const COHERENT: bool> Local<COHERENT> {
     fn refill(&mut self) -> bool {
         let mut got = [0; BULK];
         let n = self.pool.inner().pop(&mut got);
-        self.cache[..n].copy_from_slice(&got[..n]);
+        for (at, chunk) in self.cache.iter_mut().zip(&got[..n]) {
+            *at = chunk + u32::from(HEADROOM);
+        }
         self.n = n;
         n > 0
     }
     #[cold]
     fn spill(&mut self) {
-        self.n -= BULK;
+        self.home(BULK);
+    }
+    /// Gives the last `n` to the shared stock.
+    fn home(&mut self, n: usize) {
+        let (mut chunks, rest) = ([0; 2 * BULK], self.n - n);
+        for (chunk, at) in chunks.iter_mut().zip(&self.cache[rest..self.n]) {
+            *chunk = at - u32::from(HEADROOM);
+        }
+        self.n = rest;
         // SAFETY: cached chunks are ours, with a reference each.
-        unsafe { Inner::push(self.pool.0, &self.cache[self.n..self.n + BULK]) }
+        unsafe { Inner::push(self.pool.0, &chunks[..n]) }
     }
 }
 
 impl<const COHERENT: bool> Memory for Local<COHERENT> {
     type Buf = Buffer<COHERENT>;
     fn buffer_size(&self) -> u16 {
-        (self.fresh >> 32) as u16
+        self.room
     }
     #[inline]
     fn take(&mut self) -> Option<Buffer<COHERENT>> {
@@ -364,9 +372,8 @@ impl<const COHERENT: bool> Memory for Local<COHERENT> {
         }
         self.n -= 1;
         // SAFETY: n < 2 * BULK, always.
-        let offset = unsafe { *self.cache.get_unchecked(self.n) };
-        // `fresh` adds the headroom to the offset and carries the room.
-        Some(Buffer { pool: self.pool.0, word: u64::from(offset) + self.fresh })
+        let at = unsafe { *self.cache.get_unchecked(self.n) };
+        Some(Buffer { pool: self.pool.0, at, room: self.room, len: 0 })
     }
     #[inline]
     fn give(&mut self, buf: Buffer<COHERENT>) {
@@ -376,8 +383,9 @@ impl<const COHERENT: bool> Memory for Local<COHERENT> {
         if self.n == self.cache.len() {
             self.spill();
         }
+        let fresh = buf.at + u32::from(buf.room) - u32::from(self.room);
         // SAFETY: n < 2 * BULK, since a full cache was just spilled and nothing else raises n.
-        unsafe { *self.cache.get_unchecked_mut(self.n) = buf.base() };
+        unsafe { *self.cache.get_unchecked_mut(self.n) = fresh };
         self.n += 1;
         core::mem::forget(buf);
     }
@@ -385,8 +393,7 @@ impl<const COHERENT: bool> Memory for Local<COHERENT> {
 
 impl<const COHERENT: bool> Drop for Local<COHERENT> {
     fn drop(&mut self) {
-        // SAFETY: as in `spill`.
-        unsafe { Inner::push(self.pool.0, &self.cache[..self.n]) }
+        self.home(self.n);
     }
 }
 

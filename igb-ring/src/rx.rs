@@ -1,5 +1,11 @@
 //! The receive ring: post chunks, take them back with what the device wrote. One owner, no atomic but the descriptors.
+//!
+//! Every slot has a chunk, and the device is told of all but one: head = tail means "nothing" to it. So a frame that the
+//! callback gives back is posted where it came from, and its slot need not be written.
 
+mod chain;
+
+use self::chain::{Judged, Odd};
 use crate::descriptors::RxStatus;
 use crate::lines::Lines;
 use crate::{Chunk, Coherent, Dma, Domain, Error, Quarantine, RxMeta, after, distance, ring_len};
@@ -20,26 +26,54 @@ const BROKEN: u64 = RxStatus::new()
     .with_rxe(true)
     .into_bits();
 
-/// Equal to no status.
-const IN_CHAIN: u64 = !0;
+/// What has to be [`WHOLE`] in a status word: a frame in one descriptor, not broken.
+const LOOK: u64 = DD | EOP | BROKEN;
+const WHOLE: u64 = DD | EOP;
+
+pub use self::chain::RxChain;
 
 /// What was dropped in the ring. Its chunks were posted again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RxStats {
-    /// Write-backs that cannot be true: a length of zero, or more than the buffer.
+    /// Write-backs that cannot be true: a length of zero or of more than the buffer, a frame that does not end.
     pub lies: u64,
     /// Frames that the device reports as broken (CE, SE, SEQ, CXE, RXE).
     pub broken: u64,
-    /// Frames over several descriptors, which are dropped whole.
+    /// Frames over several descriptors that nobody wanted.
     pub chains: u64,
     /// The descriptors of those.
     pub chained: u64,
 }
 
 impl RxStats {
-    /// Descriptors that were written back and gave no frame.
+    /// What [`poll`](RxRing::poll) counted and did not hand over.
     pub fn bad(&self) -> u64 {
-        self.lies + self.broken + self.chained
+        self.lies + self.broken + self.chains
+    }
+}
+
+/// Who takes the frames of a poll: [`RxRing::poll_with`]. Programs that want frames in one buffer only give a closure to
+/// [`RxRing::poll`].
+pub trait Receive<C: Chunk> {
+    /// A frame in one chunk. What comes back is posted again.
+    fn frame(&mut self, chunk: C, meta: RxMeta<'_>) -> Option<C>;
+
+    /// A frame over several chunks; the metadata is its last descriptor's. What is left in the chain afterwards is posted
+    /// again. `false`: not wanted, count it as dropped.
+    #[inline]
+    fn chain(&mut self, chain: &mut RxChain<'_, C>, meta: RxMeta<'_>) -> bool {
+        let _ = (chain, meta);
+        false
+    }
+}
+
+/// Frames in one chunk, to a closure.
+struct Single<F>(F);
+
+impl<C: Chunk, F: FnMut(C, RxMeta<'_>) -> Option<C>> Receive<C> for Single<F> {
+    #[inline]
+    fn frame(&mut self, chunk: C, meta: RxMeta<'_>) -> Option<C> {
+        (self.0)(chunk, meta)
     }
 }
 
@@ -48,6 +82,9 @@ impl RxStats {
 /// It knows no registers: [`base`](Self::base) is what RDBAL, RDBAH and RDLEN want, and [`flush`](Self::flush) tells a
 /// closure what RDT wants. What the device writes back is checked against what was posted; a write-back is believed
 /// when DD stands in its status word, never because a length appeared (QEMU's device writes each descriptor twice).
+///
+/// A frame that is larger than a chunk comes as a chain of them, to [`poll_with`](Self::poll_with); [`poll`](Self::poll)
+/// drops it whole and counts it.
 ///
 /// A ring that has been flushed counts as live until [`reclaim`](Self::reclaim): dropped before, its memory goes to
 /// the [`Quarantine`] or is leaked, since the device may still write there.
@@ -78,39 +115,91 @@ impl RxStats {
 #[repr(align(128))]
 pub struct RxRing<C: Chunk> {
     held: ManuallyDrop<Held<C>>, // taken in drop only
-    next_to_use: u32,            // slots are full from next_to_clean to next_to_use; one is always empty
-    next_to_clean: u32,
-    rung: u32,
+    place: Place,
+    rung: u32, // the device was told of slots up to here
     len: u32,
-    size: u16,   // what the device was told that it may write; no posted chunk is smaller
-    fits: u16,   // capacity of the usual chunk: others go the long way. At least `size`.
-    expect: u64, // EOP; nothing that exists, inside a chain
+    size: u16, // what the device was told that it may write; no posted chunk is smaller
+    fits: u16, // capacity of the usual chunk: others go the long way. At least `size`.
     live: bool,
-    stats: RxStats,
+    odd: Odd,
     quarantine: Option<Quarantine>,
 }
 
 // SAFETY: the ring owns its memory and the chunks in it, which are Send.
 unsafe impl<C: Chunk> Send for RxRing<C> {}
 
+/// Slots have chunks from `clean` on, up to `used`. Both are equal when none has, and when all have.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    used: u32,
+    clean: u32,
+    full: bool,
+}
+
+impl Place {
+    #[inline]
+    fn posted(self, len: u32) -> u32 {
+        if self.full { len } else { distance(self.clean, self.used, len) }
+    }
+}
+
 /// What the device may still use.
 struct Held<C> {
     mem: Coherent,
     slots: Lines<MaybeUninit<C>>,
     from: u32, // full slots, set when the ring is dropped
-    to: u32,
+    count: u32,
 }
 // SAFETY: owns chunks, which are Send, and their descriptors.
 unsafe impl<C: Send> Send for Held<C> {}
 
 impl<C> Drop for Held<C> {
     fn drop(&mut self) {
-        while self.from != self.to {
+        while self.count != 0 {
             let at = self.from as usize;
+            self.count -= 1;
             self.from = if at + 1 == self.slots.len() { 0 } else { self.from + 1 };
-            // SAFETY: slots between the two are full; this one just left that range.
+            // SAFETY: `count` slots from `from` on are full; this one just left that range.
             unsafe { self.slots.as_mut()[at].assume_init_drop() }
         }
+    }
+}
+
+/// The indices of a ring while a loop has them in registers. They are put back when it ends, also by a panic.
+struct Turn<'a> {
+    place: &'a mut Place,
+    used: u32,
+    clean: u32,
+    len: u32,
+}
+
+impl<'a> Turn<'a> {
+    #[inline]
+    fn new(place: &'a mut Place, len: u32) -> Self {
+        let Place { used, clean, .. } = *place;
+        Self { place, used, clean, len }
+    }
+
+    /// Loops let the indices stand at the ring's end for a moment: `used` only where `clean` does, or before it asks.
+    #[inline(always)]
+    fn wrap(&mut self) {
+        if self.used == self.len {
+            self.used = 0;
+        }
+        if self.clean == self.len {
+            self.clean = 0;
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    // Always: what is called by a panic's way out would have its place in memory, and with it the loop.
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.wrap();
+        // Whoever takes out of a full ring leaves at least the chunk that the device was not told of.
+        let full = self.place.full && self.used == self.clean;
+        *self.place = Place { used: self.used, clean: self.clean, full };
     }
 }
 
@@ -149,16 +238,14 @@ impl<C: Chunk> RxRing<C> {
         let mem = Coherent::new(dma, len as usize * 16, 128)?;
         let slots = Lines::new(len as usize, MaybeUninit::uninit);
         Ok(Self {
-            held: ManuallyDrop::new(Held { mem, slots, from: 0, to: 0 }),
-            next_to_use: 0,
-            next_to_clean: 0,
+            held: ManuallyDrop::new(Held { mem, slots, from: 0, count: 0 }),
+            place: Place::default(),
             rung: 0,
             len,
             size,
             fits: size,
-            expect: EOP,
             live: false,
-            stats: RxStats::default(),
+            odd: Odd::new(),
             quarantine,
         })
     }
@@ -179,107 +266,180 @@ impl<C: Chunk> RxRing<C> {
         self.size
     }
 
-    /// Chunks in the ring.
+    /// Chunks in the ring. One of a full ring waits for its neighbour: head = tail means "nothing" to the device.
     #[inline]
     pub fn posted(&self) -> u32 {
-        distance(self.next_to_clean, self.next_to_use, self.len)
+        self.place.posted(self.len)
     }
 
-    /// How many more can be posted: one descriptor stays empty, since head = tail means "nothing" to the device.
+    /// How many more can be posted.
     #[inline]
     pub fn room(&self) -> u32 {
-        self.len - 1 - self.posted()
+        self.len - self.posted()
     }
 
     /// What was dropped here.
     pub fn stats(&self) -> RxStats {
-        self.stats
+        self.odd.stats
     }
 
     /// Posts what `take` yields until the ring is full or it yields nothing. Says how many it posted. A chunk of foreign
     /// memory, or a smaller one (the device would write past its end), is dropped instead.
     #[inline]
     pub fn fill(&mut self, mut take: impl FnMut() -> Option<C>) -> u32 {
-        let from = self.next_to_use;
-        if from == self.next_to_clean {
-            self.learn(&mut take);
+        if self.place.full {
+            return 0;
         }
-        let (at, mut used) = (self.parts(), self.next_to_use);
-        for _ in 0..self.room() {
-            let Some(chunk) = take() else { break };
-            at.put(&mut used, chunk);
-            self.next_to_use = used;
+        let before = self.posted();
+        while self.place.used == self.place.clean {
+            if !self.learn(&mut take) {
+                return 0;
+            }
         }
-        distance(from, self.next_to_use, self.len)
+        let at = self.parts();
+        let end = self.place.clean;
+        let mut turn = Turn::new(&mut self.place, at.len);
+        'full: {
+            loop {
+                let stop = if end > turn.used { end } else { at.len };
+                while turn.used != stop {
+                    let Some(chunk) = take() else { break 'full };
+                    let used = turn.used;
+                    if at.fits(&chunk) {
+                        at.write(used, chunk);
+                        turn.used = used + 1;
+                    } else {
+                        turn.used = at.refit(used, chunk);
+                    }
+                }
+                turn.wrap();
+                if turn.used == end {
+                    break;
+                }
+            }
+            turn.place.full = true;
+        }
+        drop(turn);
+        self.posted() - before
     }
 
-    /// The first chunk of an empty ring says what the usual one's capacity is.
+    /// The first chunk of an empty ring says what the usual one's capacity is. False if there is none.
     #[cold]
-    fn learn(&mut self, take: &mut impl FnMut() -> Option<C>) {
-        let Some(mut chunk) = take() else { return };
+    fn learn(&mut self, take: &mut impl FnMut() -> Option<C>) -> bool {
+        let Some(mut chunk) = take() else { return false };
         chunk.rewind();
         self.fits = chunk.capacity().max(self.size);
-        let mut used = self.next_to_use;
+        let mut used = self.place.used;
         self.parts().put(&mut used, chunk);
-        self.next_to_use = used;
+        self.place.used = used;
+        true
     }
 
-    /// Hands finished frames to `each`, and says how many descriptors were done, at most `budget`.
+    /// Hands finished frames to `each`, and says how many it did, at most `budget`.
     ///
     /// What `each` gives back is posted again, what it keeps is gone. Bad write-backs count too, so that the budget
     /// bounds a device that writes for ever; they are counted in [`stats`](Self::stats) and posted again. So is a frame
-    /// over several descriptors: all of them, to its end.
+    /// over several descriptors.
     #[inline]
-    pub fn poll(&mut self, budget: u32, mut each: impl FnMut(C, RxMeta<'_>) -> Option<C>) -> u32 {
-        let at = self.parts();
-        let (mut used, mut clean) = (self.next_to_use, self.next_to_clean); // in registers; stored, never loaded, in the loop
-        let from = clean;
-        let end = at.step(clean, budget.min(distance(clean, used, at.len))); // what is posted below is not done before a doorbell
-        while clean != end {
-            let words = at.descriptor(clean);
-            let status = u64::from_le(words[1].load(Relaxed));
-            if status & DD == 0 {
-                break;
-            }
-            fence(Acquire); // the frame's bytes and the other quadword after DD
-            // SAFETY: inside the ring, and nobody else has a reference.
-            let slot = unsafe { at.slot(clean).read() };
-            // SAFETY: slots between the indices are full, and this one leaves that range now.
-            let mut chunk = unsafe { slot.assume_init() };
-            clean = at.after(clean);
-            self.next_to_clean = clean; // before a callback that may panic: nothing is ever read twice
-            let len = (status >> 32) as u16;
-            let back = if status & (EOP | BROKEN) != self.expect || len.wrapping_sub(1) >= at.size {
-                self.judge(status);
-                Some(chunk)
-            } else {
+    pub fn poll(&mut self, budget: u32, each: impl FnMut(C, RxMeta<'_>) -> Option<C>) -> u32 {
+        self.poll_with(budget, &mut Single(each))
+    }
+
+    /// [`poll`](Self::poll) for programs that take frames over several chunks too. Such a frame counts as one.
+    ///
+    /// ```
+    /// use igb_ring::{Arena, Buffer, Chunk, Exclusive, Memory, Pool, Receive, RxChain, RxMeta, RxRing};
+    /// # let dma = Arena::anonymous(1 << 20, 0)?;
+    /// # let mut memory = Pool::new(&dma, 128, 2304)?.local();
+    /// # let mut ring = RxRing::new(&dma, 64, 2048)?;
+    /// # ring.fill(|| memory.take());
+    /// # ring.flush(|_| ());
+    /// # let base = ring.base().0;
+    /// # dma.write64(base + 8, 2048 << 32 | 1);
+    /// # dma.write64(base + 24, 952 << 32 | 3);
+    /// struct Lengths(Vec<u32>);
+    /// impl Receive<Buffer> for Lengths {
+    ///     fn frame(&mut self, chunk: Buffer, _: RxMeta<'_>) -> Option<Buffer> {
+    ///         self.0.push(chunk.len().into());
+    ///         Some(chunk)
+    ///     }
+    ///     fn chain(&mut self, chain: &mut RxChain<'_, Buffer>, _: RxMeta<'_>) -> bool {
+    ///         self.0.push(chain.bytes_len());
+    ///         let first = chain.next().expect("two at least"); // ours now; the others are posted again
+    ///         assert_eq!(first.bytes().len(), 2048);
+    ///         true
+    ///     }
+    /// }
+    /// let mut lengths = Lengths(Vec::new());
+    /// ring.poll_with(64, &mut lengths);
+    /// assert_eq!(lengths.0, [3000]);
+    /// # ring.reclaim(drop);
+    /// # Ok::<(), igb_ring::Error>(())
+    /// ```
+    #[inline]
+    pub fn poll_with(&mut self, budget: u32, to: &mut impl Receive<C>) -> u32 {
+        let (at, rung) = (self.parts(), self.rung);
+        let mut look = self.odd.look;
+        let mut turn = Turn::new(&mut self.place, at.len);
+        let from = turn.clean;
+        let mut end = at.step(from, budget.min(distance(from, rung, at.len)));
+        let mut more = 0; // descriptors of chains, but for one of each
+        'done: while turn.clean != end {
+            // To the ring's end, or to ours.
+            let stop = if end > turn.clean { end } else { at.len };
+            while turn.clean != stop {
+                let index = turn.clean;
+                let words = at.descriptor(index);
+                let status = u64::from_le(words[1].load(Relaxed));
+                let len = (status >> 32) as u16;
+                if status & look != WHOLE || len.wrapping_sub(1) >= at.size {
+                    if status & DD == 0 {
+                        break 'done;
+                    }
+                    let judged = self.odd.judge(at, index, distance(index, rung, at.len), status);
+                    look = self.odd.look;
+                    let (n, chain) = match judged {
+                        Judged::NotDone => break 'done,
+                        Judged::Drop(n) => (n, false),
+                        Judged::Chain(n) => (n, true),
+                    };
+                    turn.clean = at.step(index, n);
+                    let used = turn.used;
+                    if chain {
+                        let (mut chain, info, status) = at.gather(index, n);
+                        if !to.chain(&mut chain, RxMeta::new(info, status)) {
+                            self.odd.unwanted(n);
+                        }
+                        turn.used = chain.post(used);
+                    } else {
+                        turn.used = at.pass(index, n, used);
+                    }
+                    more += n - 1;
+                    end = at.step(from, budget.saturating_add(more).min(distance(from, rung, at.len)));
+                    continue 'done;
+                }
+                fence(Acquire); // the frame's bytes and the other quadword after DD
+                turn.clean = index + 1;
+                let mut chunk = at.take(index); // slots from `clean` up to the doorbell are full
+                let stamp = chunk.stamp();
                 // SAFETY: 1 <= len <= size by the check above, size <= capacity by `put`.
                 unsafe { chunk.set_len(len) };
                 chunk.for_cpu(len);
-                each(chunk, RxMeta::new(&words[0], status))
-            };
-            if let Some(chunk) = back {
-                at.put(&mut used, chunk);
+                let Some(chunk) = to.frame(chunk, RxMeta::new(&words[0], status)) else { continue };
+                if turn.used == index && stamp.is_some() && chunk.stamp() == stamp {
+                    at.offer(index, &chunk);
+                    core::mem::forget(chunk); // its copy in the slot stands for it, by the contract of `stamp`
+                    turn.used = index + 1;
+                } else {
+                    at.put(&mut turn.used, chunk);
+                }
             }
-            self.next_to_use = used;
+            turn.wrap();
         }
-        distance(from, clean, at.len)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn judge(&mut self, status: u64) {
-        let len = (status >> 32) as u16;
-        let ends = status & EOP != 0;
-        if self.expect != EOP || !ends {
-            self.stats.chained += 1;
-            self.stats.chains += u64::from(ends);
-        } else if len == 0 || len > self.size {
-            self.stats.lies += 1;
-        } else {
-            self.stats.broken += 1;
-        }
-        self.expect = if ends { EOP } else { IN_CHAIN };
+        turn.wrap();
+        let done = distance(from, turn.clean, at.len) - more;
+        drop(turn);
+        done
     }
 
     #[inline]
@@ -298,10 +458,16 @@ impl<C: Chunk> RxRing<C> {
     /// One doorbell for all that was posted since the last: `bell` writes RDT.
     #[inline]
     pub fn flush(&mut self, bell: impl FnOnce(u32)) {
-        if self.rung != self.next_to_use {
-            self.rung = self.next_to_use;
+        let Place { used, full, .. } = self.place;
+        let tail = match used {
+            _ if !full => used,
+            0 => self.len - 1,
+            _ => used - 1,
+        };
+        if self.rung != tail {
+            self.rung = tail;
             self.live = true;
-            bell(self.next_to_use);
+            bell(tail);
         }
     }
 
@@ -309,17 +475,17 @@ impl<C: Chunk> RxRing<C> {
     /// again, to be flushed.
     pub fn restart(&mut self) {
         let n = self.posted();
-        let from = self.next_to_clean as usize;
+        let from = self.place.clean as usize;
         self.held.slots.as_mut().rotate_left(from);
-        (self.next_to_clean, self.next_to_use, self.rung, self.expect) = (0, 0, 0, EOP);
+        self.place = Place::default();
+        self.rung = 0;
+        self.odd.restart();
         let (at, mut used) = (self.parts(), 0);
         for i in 0..n {
-            // SAFETY: inside the ring.
-            let slot = unsafe { at.slot(i).read() };
-            // SAFETY: n full slots stand at the start; `put` writes the same place again, and takes all it took before.
-            at.put(&mut used, unsafe { slot.assume_init() });
+            // n full slots stand at the start; `put` writes the same place again, and takes all it took before.
+            at.put(&mut used, at.take(i));
         }
-        self.next_to_use = used;
+        self.place = Place { used, clean: 0, full: n == at.len };
     }
 
     /// After the hardware queue was disabled: everything comes home, the ring starts at 0 again, and may be dropped.
@@ -327,16 +493,14 @@ impl<C: Chunk> RxRing<C> {
     /// As with a register write that aims DMA, whoever calls this wrongly lets the device write into other memory.
     pub fn reclaim(&mut self, mut give: impl FnMut(C)) {
         let at = self.parts();
-        while self.next_to_clean != self.next_to_use {
-            let i = self.next_to_clean;
-            self.next_to_clean = at.after(i);
-            // SAFETY: inside the ring.
-            let slot = unsafe { at.slot(i).read() };
-            // SAFETY: as in `poll`.
-            give(unsafe { slot.assume_init() });
+        while self.posted() != 0 {
+            let i = self.place.clean;
+            self.place = Place { clean: at.after(i), full: false, ..self.place };
+            give(at.take(i));
         }
-        (self.next_to_clean, self.next_to_use, self.rung) = (0, 0, 0);
-        (self.expect, self.live) = (EOP, false);
+        self.place = Place::default();
+        (self.rung, self.live) = (0, false);
+        self.odd.restart();
     }
 }
 
@@ -382,32 +546,52 @@ impl<C: Chunk> Parts<C> {
     /// There is room: the caller counted, or just took one out.
     #[inline]
     fn put(&self, used: &mut u32, chunk: C) {
-        if chunk.domain() != self.domain || chunk.capacity() != self.fits {
+        if self.fits(&chunk) {
+            self.write(*used, chunk);
+            *used = self.after(*used);
+        } else {
             *used = (*self).refit(*used, chunk);
-            return;
         }
-        self.write(used, chunk);
     }
+    /// As the usual chunk.
     #[inline]
-    fn write(&self, used: &mut u32, chunk: C) {
+    fn fits(&self, chunk: &C) -> bool {
+        chunk.domain() == self.domain && chunk.capacity() == self.fits
+    }
+    /// The descriptor of a slot that has this chunk.
+    #[inline]
+    fn offer(&self, index: u32, chunk: &C) {
         chunk.for_device(self.size);
-        let words = self.descriptor(*used);
+        let words = self.descriptor(index);
         words[0].store(chunk.iova().to_le(), Relaxed);
         words[1].store(0, Relaxed); // DD off; the bus orders both before the doorbell
+    }
+    #[inline]
+    fn write(&self, index: u32, chunk: C) {
+        self.offer(index, &chunk);
         // SAFETY: the slot is inside the ring and empty.
-        unsafe { self.slot(*used).write(MaybeUninit::new(chunk)) };
-        *used = self.after(*used);
+        unsafe { self.slot(index).write(MaybeUninit::new(chunk)) };
     }
     /// A chunk whose data starts elsewhere, of another size, or foreign. By value and out of line, so that the hot path
     /// keeps its state in registers.
     #[cold]
     #[inline(never)]
-    fn refit(self, mut used: u32, mut chunk: C) -> u32 {
+    fn refit(self, used: u32, mut chunk: C) -> u32 {
         chunk.rewind();
-        if chunk.domain() == self.domain && chunk.capacity() >= self.size {
-            self.write(&mut used, chunk);
+        if chunk.domain() != self.domain || chunk.capacity() < self.size {
+            return used;
         }
-        used
+        self.write(used, chunk);
+        self.after(used)
+    }
+
+    /// Takes the chunk out of a slot. The caller has seen to it that the slot counts as empty.
+    #[inline]
+    fn take(&self, index: u32) -> C {
+        // SAFETY: inside the ring, and nobody else has a reference.
+        let slot = unsafe { self.slot(index).read() };
+        // SAFETY: full; every caller asks once for each slot that the ring counts, and stops counting it before.
+        unsafe { slot.assume_init() }
     }
 }
 
@@ -415,7 +599,7 @@ impl<C: Chunk> Drop for RxRing<C> {
     fn drop(&mut self) {
         // SAFETY: taken once, here.
         let mut held = unsafe { ManuallyDrop::take(&mut self.held) };
-        (held.from, held.to) = (self.next_to_clean, self.next_to_use);
+        (held.from, held.count) = (self.place.clean, self.posted());
         match self.quarantine.take() {
             _ if !self.live => drop(held),
             Some(quarantine) => quarantine.keep(Box::new(held)),
@@ -427,7 +611,9 @@ impl<C: Chunk> Drop for RxRing<C> {
 impl<C: Chunk> fmt::Debug for RxRing<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut s = f.debug_struct("RxRing");
-        s.field("base", &self.base()).field("next_to_use", &self.next_to_use);
-        s.field("next_to_clean", &self.next_to_clean).field("stats", &self.stats).finish_non_exhaustive()
+        s.field("base", &self.base())
+            .field("place", &self.place)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
     }
 }

@@ -1,27 +1,46 @@
 //! The transmit ring in two halves: a sender that pushes and rings, a cleaner that takes finished chunks home.
 //!
 //! They may live in two contexts at once (Linux: xmit under the queue lock, NAPI poll), and meet in two counters, each
-//! stored once a batch: no lock, no locked instruction. One report-status request per batch: completion costs one
-//! descriptor read per batch, not per frame.
+//! stored once a batch: no lock, no locked instruction. One report-status request per batch of up to 64 descriptors:
+//! completion costs one descriptor read per batch, not per frame.
 
+mod clean;
+
+pub use self::clean::TxCleaner;
 use crate::descriptors::{TxData, TxStatus};
 use crate::lines::{Line, Lines};
-use crate::offload::{FRAME_MAX, FRAME_MIN, PLAIN};
+use crate::offload::{Contexts, FRAME_MAX, FRAME_MIN, PIECE_MAX, PLAIN, Plan, REST};
 use crate::{
-    Chunk, Coherent, Dma, Domain, Error, Quarantine, TxOffload, after, chunk::discard, distance, ring_len,
+    Chunk, Coherent, Dma, Domain, Error, Quarantine, RxChain, TxAbilities, TxOffload, after, chunk::discard,
+    distance, ring_len,
 };
-use alloc::{boxed::Box, sync::Arc};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::mem::{ManuallyDrop, MaybeUninit};
+use core::ops::Range;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*, fence};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::*};
 
 const COMMAND: u64 = PLAIN.into_bits();
+const EOP: u64 = TxData::new().with_eop(true).into_bits();
 const RS: u64 = TxData::new().with_rs(true).into_bits();
 const DD: u64 = TxStatus::new().with_dd(true).into_bits();
-/// In `last`: the batch has context descriptors, whose slots hold no chunk.
-const CONTEXTS: u32 = 1 << 31;
+/// A batch of more descriptors than this reports in several parts, so that what is sent comes home meanwhile.
+const REPORT_EVERY: u32 = 64;
+
+/// A batch, kept at its first index: the index of its last descriptor, the one that reports; whether it has slots of
+/// other kinds than [`FRAME`]; its bytes.
+const LAST: u64 = 0xffff;
+const MIXED: u64 = 1 << 31;
+const BYTES: u32 = 32;
+
+/// Kinds of slots. The chunk of a frame, or the last chunk of one: what every slot of an unmixed batch is.
+const FRAME: u8 = 0;
+/// A chunk of a frame that goes on behind it.
+const PIECE: u8 = 1;
+/// No chunk: a context descriptor, or a part of a chunk that stands further on.
+const BARE: u8 = 2;
 
 struct Shared<C: Chunk> {
     held: ManuallyDrop<Held<C>>, // taken in drop only
@@ -41,9 +60,9 @@ struct FromSender {
 struct Held<C> {
     mem: Coherent,
     slots: Lines<UnsafeCell<MaybeUninit<C>>>,
-    last: Lines<AtomicU32>, // at a batch's first index: its last, the one that reports
-    context: Lines<AtomicBool>, // the slot belongs to a context descriptor
-    from: u32,              // full slots, set when the ring is dropped
+    batches: Lines<AtomicU64>,
+    kinds: Lines<AtomicU8>,
+    from: u32, // full slots, set when the ring is dropped
     to: u32,
 }
 // SAFETY: a slot belongs to the sender outside [cleaner, used) and to the cleaner inside; the two counters hand it over.
@@ -52,6 +71,21 @@ unsafe impl<C: Chunk> Sync for Shared<C> {}
 unsafe impl<C: Chunk> Send for Shared<C> {}
 // SAFETY: as above.
 unsafe impl<C: Send> Send for Held<C> {}
+
+/// Why a frame of several parts was not queued. It is still its owner's.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Too few descriptors are free: later.
+    #[error("too few transmit descriptors are free: clean the ring and try again")]
+    NoRoom,
+    /// The device cannot send that, now or later: too short or too long, an empty part, foreign memory, or an offload
+    /// that does not fit the frame or the chip.
+    #[error(
+        "the device cannot send this frame: its length, a part's memory or what is asked for it does not fit"
+    )]
+    Unsendable,
+}
 
 /// The sending half: pushes frames and rings the bell.
 ///
@@ -84,21 +118,18 @@ pub struct TxSender<C: Chunk> {
     slots: NonNull<UnsafeCell<MaybeUninit<C>>>,
     len: u32,
     domain: Domain,
-    next_to_use: u32,
-    batch: u32, // where the batch begins that is being pushed
-    limit: u32, // full when next_to_use is here
-    contexts: bool,
-    index: u8,
+    next_to_use: u32, // `len` for a moment, at the ring's end
+    stop: u32,        // where next_to_use has to think: at the limit or at the ring's end
+    limit: u32,       // full when next_to_use is here
+    batch: u32,       // where the batch begins that is being pushed,
+    bytes: u32,       // its bytes,
+    others: u32,      // and how many of its slots are no `FRAME`
+    flushed: u64,
+    frames: u64,
+    contexts: Contexts,
 }
 // SAFETY: the pointers go into `ring`, which it keeps alive and which is Sync.
 unsafe impl<C: Chunk> Send for TxSender<C> {}
-
-/// The cleaning half: takes home what the device has sent.
-#[repr(align(128))]
-pub struct TxCleaner<C: Chunk> {
-    ring: Arc<Shared<C>>,
-    next_to_clean: u32,
-}
 
 /// A transmit ring of `len` descriptors, 64 to 4,096 and a multiple of 8.
 ///
@@ -132,8 +163,8 @@ fn build<C: Chunk, D: Dma + Clone + Send + Sync + 'static>(
     let held = Held {
         mem: Coherent::new(dma, len as usize * 16, 128)?,
         slots: Lines::new(len as usize, || UnsafeCell::new(MaybeUninit::uninit())),
-        last: Lines::new(len as usize, AtomicU32::default),
-        context: Lines::new(len as usize, AtomicBool::default),
+        batches: Lines::new(len as usize, AtomicU64::default),
+        kinds: Lines::new(len as usize, || AtomicU8::new(FRAME)),
         from: 0,
         to: 0,
     };
@@ -145,7 +176,7 @@ fn build<C: Chunk, D: Dma + Clone + Send + Sync + 'static>(
         sender: Line(FromSender { used: AtomicU32::new(0), live: AtomicBool::new(false) }),
         cleaner: Line(AtomicU32::new(0)),
     });
-    let cleaner = TxCleaner { ring: ring.clone(), next_to_clean: 0 };
+    let cleaner = TxCleaner { ring: ring.clone(), next_to_clean: 0, bytes: 0 };
     let sender = TxSender {
         ring,
         descriptors,
@@ -153,10 +184,14 @@ fn build<C: Chunk, D: Dma + Clone + Send + Sync + 'static>(
         len,
         domain,
         next_to_use: 0,
-        batch: 0,
+        stop: len - 1,
         limit: len - 1,
-        contexts: false,
-        index: 0,
+        batch: 0,
+        bytes: 0,
+        others: 0,
+        flushed: 0,
+        frames: 0,
+        contexts: Contexts::default(),
     };
     Ok((sender, cleaner))
 }
@@ -173,91 +208,274 @@ impl<C: Chunk> TxSender<C> {
         self.len
     }
 
-    /// Which context of the device this ring uses: 0, except on 82575, where two queues share the contexts and each
-    /// uses its own number.
-    pub fn set_context_index(&mut self, index: u8) {
-        self.index = index & 7;
+    /// What this queue of this chip can do; without a word, all that any chip can, in contexts 0 and 1.
+    pub fn set_abilities(&mut self, abilities: TxAbilities) {
+        self.contexts = Contexts::new(abilities);
     }
 
-    /// How many descriptors are free. A frame takes one, or two with a context.
+    /// How many descriptors are free. A frame takes one for each chunk (of at most 32 KiB), and one more for a context
+    /// that the device does not have yet.
     pub fn room(&mut self) -> u32 {
-        self.full();
+        self.look();
         distance(self.next_to_use, self.limit, self.len)
     }
 
-    /// Frames pushed and not yet flushed?
+    /// Nothing is pushed that was not flushed?
     pub fn is_flushed(&self) -> bool {
         self.batch == self.next_to_use
     }
 
+    /// Bytes that were flushed since the ring was made. Less [`TxCleaner::bytes`], those on their way: what a limit of
+    /// bytes in the queue is about.
+    pub fn bytes(&self) -> u64 {
+        self.flushed
+    }
+
+    /// Frames that were flushed since the ring was made.
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Looks how far cleaning is.
+    #[cold]
+    fn look(&mut self) {
+        let cleaned = self.ring.cleaner.0.load(Acquire); // the slots before it
+        self.limit = before(cleaned, self.len);
+        self.wrap();
+    }
+
+    /// The next index as others know it, and where the next thought is due.
+    #[inline]
+    fn wrap(&mut self) {
+        if self.next_to_use == self.len {
+            self.next_to_use = 0;
+        }
+        self.stop = if self.limit >= self.next_to_use { self.limit } else { self.len };
+    }
+
+    /// At the stop: is the ring full?
     #[cold]
     fn full(&mut self) -> bool {
-        let cleaned = self.ring.cleaner.0.load(Acquire); // the slots before it
-        self.limit = if cleaned == 0 { self.len - 1 } else { cleaned - 1 };
+        self.wrap();
+        if self.next_to_use == self.limit {
+            self.look();
+        }
         self.next_to_use == self.limit
+    }
+
+    /// Looks for room, further than at what is known only where that is too little.
+    fn has_room(&mut self, need: u32) -> bool {
+        self.wrap();
+        distance(self.next_to_use, self.limit, self.len) >= need || self.room() >= need
     }
 
     /// One frame in one chunk. It comes back if the ring is full (see [`room`](Self::room)), its memory is unknown to
     /// this device, or the device cannot send it: less than 17 bytes, or more than 9,724.
     #[inline]
     pub fn push(&mut self, chunk: C) -> Result<(), C> {
-        let full = self.next_to_use == self.limit && self.full();
+        let full = self.next_to_use == self.stop && self.full();
         if full || !sendable(&chunk, self.domain) {
             return Err(chunk);
         }
-        let mut used = self.next_to_use;
-        self.parts().put(&mut used, chunk);
-        self.next_to_use = used;
+        self.bytes += u32::from(chunk.len());
+        let used = self.next_to_use;
+        self.parts().put(used, chunk);
+        self.next_to_use = used + 1;
         Ok(())
     }
 
-    /// One frame, and what the device does to it. A context descriptor goes before it where one is needed. It comes back
-    /// as from [`push`](Self::push), or when what is asked does not fit the frame (see [`TxOffload::context`]).
+    /// One frame in one chunk, and what the device does to it. A context descriptor goes before it where the device does
+    /// not have that context yet. It comes back as from [`push`](Self::push), or when what is asked does not fit the frame
+    /// or the chip (see [`TxOffload::context`]).
     pub fn push_with(&mut self, chunk: C, offload: &TxOffload) -> Result<(), C> {
-        let need = if offload.needs_context() { 2 } else { 1 };
-        let (Some((headers, context)), Some(data)) =
-            (offload.context(self.index), offload.data(chunk.len(), self.index))
-        else {
-            return Err(chunk);
-        };
-        if chunk.domain() != self.domain || self.room() < need {
-            return Err(chunk);
+        let len = u32::from(chunk.len());
+        match self.admit(len, pieces(len), chunk.domain() == self.domain, offload) {
+            Ok(plan) => {
+                self.write_frame(&plan, core::iter::once(chunk), len);
+                Ok(())
+            }
+            Err(_) => Err(chunk),
         }
-        let at = self.parts();
-        let mut used = self.next_to_use;
-        if need == 2 {
-            let words = at.descriptor(used);
-            words[0].store(headers.into_bits().to_le(), Relaxed);
-            words[1].store(context.into_bits().to_le(), Relaxed);
-            self.ring.held.context[used as usize].store(true, Relaxed); // handed over with `used`
-            self.contexts = true;
-            used = at.after(used);
+    }
+
+    /// One frame in several chunks, in order. They are gone from `chunks` afterwards, which keeps its allocation; one
+    /// report gives all of them home.
+    ///
+    /// ```
+    /// use igb_ring::{Arena, Exclusive, Memory, Pool, TxOffload, tx};
+    /// # let dma = Arena::anonymous(1 << 20, 0)?;
+    /// # let mut memory = Pool::new(&dma, 128, 2304)?.local();
+    /// let (mut sender, mut cleaner) = tx::ring(&dma, 64)?;
+    /// let mut parts = vec![memory.take().unwrap(), memory.take().unwrap()];
+    /// parts[0].set(b"destinationsource08");
+    /// parts[1].set(&[0; 1000]);
+    /// sender.push_gather(&mut parts, &TxOffload::default()).expect("there is room");
+    /// assert!(parts.is_empty() && sender.room() == 61);
+    /// # cleaner.reclaim(&mut sender, drop);
+    /// # Ok::<(), igb_ring::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Refused`], with `chunks` as they were.
+    pub fn push_gather(&mut self, chunks: &mut Vec<C>, offload: &TxOffload) -> Result<(), Refused> {
+        let (mut total, mut need, mut good) = (0u32, 0u32, true);
+        for chunk in chunks.iter() {
+            let len = u32::from(chunk.len());
+            good &= len != 0 && chunk.domain() == self.domain;
+            total = total.saturating_add(len);
+            need = need.saturating_add(pieces(len));
         }
-        at.write(&mut used, chunk, data.into_bits());
-        self.next_to_use = used;
+        let plan = self.admit(total, need, good, offload)?;
+        self.write_frame(&plan, chunks.drain(..), total);
         Ok(())
+    }
+
+    /// A received frame over several chunks, sent as it came. Its chunks are gone from the chain then.
+    ///
+    /// # Errors
+    /// [`Refused`], with the chain as it was.
+    pub fn push_chain(&mut self, chain: &mut RxChain<'_, C>) -> Result<(), Refused> {
+        let (total, count) = (chain.bytes_len(), chain.remaining());
+        // No piece is longer than a receive buffer, and none is empty.
+        let good = (0..count)
+            .filter_map(|n| chain.get(n))
+            .all(|chunk| chunk.domain() == self.domain && chunk.len() != 0);
+        let plan = self.admit(total, count, good, &TxOffload::default())?;
+        self.write_frame(&plan, chain, total);
+        Ok(())
+    }
+
+    /// One frame out of parts of one chunk, in order: `parts` are ranges of its data. They may overlap.
+    ///
+    /// # Errors
+    /// The chunk, as from [`push_with`](Self::push_with), or if a range is empty or not inside the data.
+    pub fn push_parts(&mut self, chunk: C, parts: &[Range<u16>], offload: &TxOffload) -> Result<(), C> {
+        let (mut total, mut need, mut good) = (0u32, 0u32, chunk.domain() == self.domain);
+        for part in parts {
+            good &= part.start < part.end && part.end <= chunk.len();
+            let len = u32::from(part.end.saturating_sub(part.start));
+            total = total.saturating_add(len);
+            need = need.saturating_add(pieces(len));
+        }
+        let Ok(plan) = self.admit(total, need, good, offload) else { return Err(chunk) };
+        chunk.for_device(chunk.len());
+        let (at, mut word, mut used) = (self.parts(), plan.data, self.begin(&plan, total));
+        let last = parts.len().saturating_sub(1);
+        for (n, part) in parts.iter().enumerate() {
+            let span = (chunk.iova() + u64::from(part.start), u32::from(part.end - part.start));
+            used = self.write_span(&at, used, span, &mut word, &plan, n == last);
+            self.mark(before(used, self.len), if n == last { FRAME } else { BARE });
+        }
+        at.keep(before(used, self.len), chunk); // where its frame ends
+        self.next_to_use = used;
+        self.wrap();
+        Ok(())
+    }
+
+    /// Whether a frame may go, and how.
+    fn admit(&mut self, total: u32, pieces: u32, good: bool, offload: &TxOffload) -> Result<Plan, Refused> {
+        let plan = self.contexts.plan(offload, total).filter(|_| good && pieces < self.len - 1);
+        let plan = plan.ok_or(Refused::Unsendable)?;
+        if !self.has_room(pieces + u32::from(plan.context.is_some())) {
+            return Err(Refused::NoRoom);
+        }
+        Ok(plan)
+    }
+
+    /// Puts the context there, if there is one, and says where the data begins.
+    fn begin(&mut self, plan: &Plan, total: u32) -> u32 {
+        self.bytes += total;
+        let used = self.next_to_use;
+        let Some(context) = plan.context else { return used };
+        let words = self.parts().descriptor(used);
+        words[0].store(context[0].to_le(), Relaxed);
+        words[1].store(context[1].to_le(), Relaxed);
+        self.mark(used, BARE);
+        self.contexts.remember(plan);
+        after(used, self.len)
+    }
+
+    /// Handed over with `used`.
+    fn mark(&mut self, index: u32, kind: u8) {
+        self.ring.held.kinds[index as usize].store(kind, Relaxed);
+        self.others += u32::from(kind != FRAME);
+    }
+
+    /// The frame's descriptors. There is room, and nothing is wrong with it.
+    fn write_frame(&mut self, plan: &Plan, chunks: impl Iterator<Item = C>, total: u32) {
+        let (at, mut word, mut used) = (self.parts(), plan.data, self.begin(plan, total));
+        let mut left = total;
+        for chunk in chunks {
+            let len = u32::from(chunk.len());
+            left -= len;
+            chunk.for_device(chunk.len());
+            used = self.write_span(&at, used, (chunk.iova(), len), &mut word, plan, left == 0);
+            let end = before(used, self.len);
+            self.mark(end, if left == 0 { FRAME } else { PIECE });
+            at.keep(end, chunk);
+        }
+        self.next_to_use = used;
+        self.wrap();
+    }
+
+    /// Descriptors for one span of memory; what the last one's slot holds is the caller's to say. `word` is what the next
+    /// one says besides its length.
+    fn write_span(
+        &mut self,
+        at: &Parts<C>,
+        mut used: u32,
+        (mut address, mut len): (u64, u32),
+        word: &mut u64,
+        plan: &Plan,
+        ends: bool,
+    ) -> u32 {
+        while len != 0 {
+            let n = len.min(PIECE_MAX);
+            len -= n;
+            let end = if ends && len == 0 { EOP } else { 0 };
+            at.describe(used, address, *word | end | u64::from(n));
+            if len != 0 {
+                self.mark(used, BARE);
+            }
+            *word = plan.data & REST;
+            address += u64::from(n);
+            used = after(used, self.len);
+        }
+        used
     }
 
     /// Pushes what `next` yields while there is room, at most `budget`, and says how many: the loop form of
     /// [`push`](Self::push), with the ring in registers. Frames that `push` would give back are dropped.
     #[inline]
     pub fn fill(&mut self, budget: u32, mut next: impl FnMut() -> Option<C>) -> u32 {
+        self.wrap();
         if distance(self.next_to_use, self.limit, self.len) < budget {
-            self.full();
+            self.look();
         }
         let (at, from) = (self.parts(), self.next_to_use);
-        let mut used = from;
-        let end = at.step(used, budget.min(distance(used, self.limit, self.len)));
-        while used != end {
-            let Some(chunk) = next() else { break };
-            if !sendable(&chunk, at.domain) {
-                discard(chunk);
-                continue;
+        let end = at.step(from, budget.min(distance(from, self.limit, self.len)));
+        let mut turn = Turn {
+            used: from,
+            bytes: self.bytes,
+            to: (&mut self.next_to_use, &mut self.stop, &mut self.bytes),
+        };
+        'all: while turn.used != end {
+            let stop = if end > turn.used { end } else { at.len };
+            while turn.used != stop {
+                let Some(chunk) = next() else { break 'all };
+                if !sendable(&chunk, at.domain) {
+                    discard(chunk);
+                    continue;
+                }
+                turn.bytes += u32::from(chunk.len());
+                at.put(turn.used, chunk);
+                turn.used += 1;
             }
-            at.put(&mut used, chunk);
-            self.next_to_use = used;
+            if turn.used == at.len {
+                turn.used = 0;
+            }
         }
-        distance(from, used, at.len)
+        distance(from, turn.used, at.len)
     }
 
     #[inline]
@@ -265,25 +483,75 @@ impl<C: Chunk> TxSender<C> {
         Parts { descriptors: self.descriptors, slots: self.slots, len: self.len, domain: self.domain }
     }
 
-    /// One report and one doorbell for all that was pushed since the last: `bell` writes TDT.
+    /// One report (one for each 64 descriptors) and one doorbell for all that was pushed since the last: `bell` writes
+    /// TDT.
     #[inline]
     pub fn flush(&mut self, bell: impl FnOnce(u32)) {
         if self.batch == self.next_to_use {
             return;
         }
-        let at = self.parts();
-        let last = if self.next_to_use == 0 { self.len - 1 } else { self.next_to_use - 1 };
-        let word = &at.descriptor(last)[1];
-        word.store(word.load(Relaxed) | RS.to_le(), Relaxed); // still ours: the device's end is the tail
-        let contexts = if self.contexts { CONTEXTS } else { 0 };
-        self.contexts = false;
-        let ring = &*self.ring;
-        ring.held.last[self.batch as usize].store(last | contexts, Relaxed);
-        ring.sender.0.live.store(true, Relaxed);
-        ring.sender.0.used.store(self.next_to_use, Release); // slots, descriptors and `last`, for the cleaner
-        self.batch = self.next_to_use;
-        bell(self.next_to_use);
+        self.wrap();
+        let end = self.next_to_use;
+        if distance(self.batch, end, self.len) > REPORT_EVERY {
+            self.divide();
+        }
+        self.report(end, self.bytes);
+        self.frames -= u64::from(self.others);
+        (self.others, self.bytes) = (0, 0);
+        let sender = &self.ring.sender.0;
+        sender.live.store(true, Relaxed);
+        sender.used.store(end, Release); // slots, descriptors and batches, for the cleaner
+        bell(end);
     }
+
+    /// Ends a batch before `end`, and begins the next there.
+    #[inline]
+    fn report(&mut self, end: u32, bytes: u32) {
+        let last = before(end, self.len);
+        let word = &self.parts().descriptor(last)[1];
+        word.store(word.load(Relaxed) | RS.to_le(), Relaxed); // still ours: the device's end is the tail
+        let mixed = if self.others != 0 { MIXED } else { 0 };
+        let batch = u64::from(last) | mixed | u64::from(bytes) << BYTES;
+        // SAFETY: an index of the ring, which has as many batches.
+        let at = unsafe { self.ring.held.batches.first().add(self.batch as usize) };
+        // SAFETY: the ring keeps them alive.
+        unsafe { at.as_ref() }.store(batch, Relaxed);
+        self.flushed += u64::from(bytes);
+        self.frames += u64::from(distance(self.batch, end, self.len));
+        self.batch = end;
+    }
+
+    /// A long batch becomes several, each of whole frames.
+    #[cold]
+    #[inline(never)]
+    fn divide(&mut self) {
+        let (at, mut index, mut n, mut bytes) = (self.parts(), self.batch, 0, 0u32);
+        while index != self.next_to_use {
+            let word = TxData::from_bits(u64::from_le(at.descriptor(index)[1].load(Relaxed)));
+            index = after(index, self.len);
+            n += 1;
+            if word.dtyp() == TxData::DTYP_DATA {
+                bytes += u32::from(word.dtalen());
+            }
+            if n >= REPORT_EVERY && word.eop() && index != self.next_to_use {
+                let bytes = core::mem::take(&mut bytes).min(self.bytes);
+                self.report(index, bytes);
+                self.bytes -= bytes;
+                n = 0;
+            }
+        }
+    }
+}
+
+/// Descriptors that a span of `len` bytes takes.
+fn pieces(len: u32) -> u32 {
+    len.div_ceil(PIECE_MAX)
+}
+
+/// The position before another on a circle of `len`.
+#[inline]
+fn before(index: u32, len: u32) -> u32 {
+    if index == 0 { len - 1 } else { index - 1 }
 }
 
 /// One check for both ends of the length.
@@ -291,6 +559,21 @@ impl<C: Chunk> TxSender<C> {
 fn sendable<C: Chunk>(chunk: &C, domain: Domain) -> bool {
     let len = u64::from(chunk.len()); // wider than the field: no instruction to cut it back
     len.wrapping_sub(u64::from(FRAME_MIN)) <= u64::from(FRAME_MAX - FRAME_MIN) && chunk.domain() == domain
+}
+
+/// What a loop has in registers, put back when it ends, also by a panic.
+struct Turn<'a> {
+    used: u32,
+    bytes: u32,
+    to: (&'a mut u32, &'a mut u32, &'a mut u32),
+}
+
+impl Drop for Turn<'_> {
+    #[inline(always)] // see `rx`
+    fn drop(&mut self) {
+        // The next push thinks first.
+        (*self.to.0, *self.to.1, *self.to.2) = (self.used, self.used, self.bytes);
+    }
 }
 
 /// The ring's constants, copied so that a loop keeps them in registers.
@@ -302,10 +585,6 @@ struct Parts<C> {
 }
 
 impl<C: Chunk> Parts<C> {
-    #[inline]
-    fn after(&self, index: u32) -> u32 {
-        after(index, self.len)
-    }
     /// `n` is less than the ring's length.
     #[inline]
     fn step(&self, index: u32, n: u32) -> u32 {
@@ -319,24 +598,27 @@ impl<C: Chunk> Parts<C> {
         unsafe { at.as_ref() }
     }
     #[inline]
-    fn put(&self, used: &mut u32, chunk: C) {
-        let len = u64::from(chunk.len());
-        self.write(used, chunk, len << 46 | COMMAND | len);
-    }
-    /// There is room, and the chunk may be sent.
-    #[inline]
-    fn write(&self, used: &mut u32, chunk: C, command: u64) {
-        chunk.for_device(chunk.len());
-        let words = self.descriptor(*used);
-        words[0].store(chunk.iova().to_le(), Relaxed);
+    fn describe(&self, index: u32, address: u64, command: u64) {
+        let words = self.descriptor(index);
+        words[0].store(address.to_le(), Relaxed);
         words[1].store(command.to_le(), Relaxed);
+    }
+    /// A frame in one chunk that may be sent; there is room.
+    #[inline]
+    fn put(&self, index: u32, chunk: C) {
+        let len = u64::from(chunk.len());
+        chunk.for_device(chunk.len());
+        self.describe(index, chunk.iova(), len << 46 | COMMAND | len);
+        self.keep(index, chunk);
+    }
+    #[inline]
+    fn keep(&self, index: u32, chunk: C) {
         // SAFETY: indices stay below the length.
-        let slot = unsafe { self.slots.add(*used as usize) };
+        let slot = unsafe { self.slots.add(index as usize) };
         // SAFETY: a slot's memory outlives the ring's methods.
         let cell = unsafe { slot.as_ref() };
         // SAFETY: the slot is free, by `limit`, and the sender's.
         unsafe { cell.get().write(MaybeUninit::new(chunk)) };
-        *used = self.after(*used);
     }
 }
 
@@ -344,6 +626,14 @@ impl<C: Chunk> Shared<C> {
     #[inline]
     fn after(&self, index: u32) -> u32 {
         after(index, self.len)
+    }
+
+    /// What kind of slot it was; it is of the usual one from now on.
+    fn kind(&self, index: u32) -> u8 {
+        let kind = &self.held.kinds[index as usize];
+        let was = kind.load(Relaxed);
+        kind.store(FRAME, Relaxed);
+        was
     }
 }
 
@@ -361,100 +651,19 @@ unsafe fn take<C>(slots: NonNull<UnsafeCell<MaybeUninit<C>>>, index: u32) -> C {
     unsafe { value.assume_init() }
 }
 
-impl<C: Chunk> TxCleaner<C> {
-    /// Gives home what the device reports as sent, and says how many frames that were.
-    #[inline]
-    pub fn clean(&mut self, mut give: impl FnMut(C)) -> u32 {
-        let (ring, next_to_clean) = (&*self.ring, &mut self.next_to_clean);
-        let (slots, len) = (ring.held.slots.first(), ring.len);
-        let used = ring.sender.0.used.load(Acquire);
-        let (from, mut clean, mut contexts) = (*next_to_clean, *next_to_clean, 0);
-        while clean != used {
-            let last = ring.held.last[clean as usize].load(Relaxed);
-            // SAFETY: `last` was an index of the ring, written by the sender.
-            let report = unsafe { ring.held.mem.descriptors().add((last & !CONTEXTS) as usize) };
-            // SAFETY: zeroed, aligned, seen as atomics only.
-            let report = &unsafe { report.as_ref() }[1];
-            if u64::from_le(report.load(Relaxed)) & DD == 0 {
-                break;
-            }
-            fence(Acquire); // the device has read what it says it has read
-            let end = ring.after(last & !CONTEXTS);
-            if last & CONTEXTS != 0 {
-                contexts += mixed(ring, next_to_clean, end, &mut give);
-                clean = end;
-                continue;
-            }
-            while clean != end {
-                // SAFETY: inside [next_to_clean, used), each read once.
-                let chunk = unsafe { take(slots, clean) };
-                clean = after(clean, len);
-                *next_to_clean = clean; // before a callback that may panic
-                give(chunk);
-            }
-        }
-        if from != clean {
-            ring.cleaner.0.store(clean, Release); // the slots, for the sender
-        }
-        distance(from, clean, ring.len) - contexts
-    }
-
-    /// Descriptors that were flushed and are not yet cleaned.
-    pub fn pending(&self) -> u32 {
-        distance(self.next_to_clean, self.ring.sender.0.used.load(Acquire), self.ring.len)
-    }
-
-    /// After the hardware queue was disabled, with both halves at hand: all frames come home, sent or not; the ring
-    /// starts at 0 again, and may be dropped. This is also what a reset wants.
-    ///
-    /// As with a register write that aims DMA, whoever calls this wrongly lets the device send other memory.
-    ///
-    /// # Panics
-    /// If `sender` is of another ring.
-    pub fn reclaim(&mut self, sender: &mut TxSender<C>, mut give: impl FnMut(C)) {
-        assert!(Arc::ptr_eq(&self.ring, &sender.ring), "the two halves are of one ring");
-        sender.forsake(&mut give);
-        mixed(&self.ring, &mut self.next_to_clean, sender.next_to_use, &mut |chunk: C| {
-            chunk.for_cpu(chunk.len()); // so that it can be sent again
-            give(chunk);
-        });
-        self.next_to_clean = 0;
-        (sender.next_to_use, sender.batch, sender.limit) = (0, 0, sender.len - 1);
-        self.ring.sender.0.used.store(0, Relaxed);
-        self.ring.sender.0.live.store(false, Relaxed);
-        self.ring.cleaner.0.store(0, Release);
-    }
-}
-
-/// Cleans slots among which some are context descriptors'; says how many those were.
-#[inline(never)]
-fn mixed<C: Chunk>(ring: &Shared<C>, clean: &mut u32, end: u32, give: &mut impl FnMut(C)) -> u32 {
-    let mut contexts = 0;
-    while *clean != end {
-        let i = *clean;
-        *clean = ring.after(i); // before a callback that may panic
-        if ring.held.context[i as usize].load(Relaxed) {
-            ring.held.context[i as usize].store(false, Relaxed);
-            contexts += 1;
-        } else {
-            // SAFETY: inside [next_to_clean, used), each read once.
-            give(unsafe { take(ring.held.slots.first(), i) });
-        }
-    }
-    contexts
-}
-
 impl<C: Chunk> TxSender<C> {
     /// Takes back what was pushed and never flushed: the device does not know of it.
     fn forsake(&mut self, give: &mut impl FnMut(C)) {
-        let end = self.next_to_use;
-        self.next_to_use = self.batch;
-        self.contexts = false;
+        self.wrap();
+        let end = core::mem::replace(&mut self.next_to_use, self.batch);
+        (self.others, self.bytes) = (0, 0);
+        self.contexts.forget();
+        self.wrap();
         let mut at = self.batch;
         while at != end {
             let i = at;
             at = self.ring.after(i);
-            if !self.ring.held.context[i as usize].swap(false, Relaxed) {
+            if self.ring.kind(i) != BARE {
                 // SAFETY: pushed by us and handed to nobody; `next_to_use` no longer counts it.
                 give(unsafe { take(self.slots, i) });
             }
@@ -468,19 +677,13 @@ impl<C: Chunk> Drop for TxSender<C> {
     }
 }
 
-impl<C: Chunk> Drop for TxCleaner<C> {
-    fn drop(&mut self) {
-        self.ring.cleaner.0.store(self.next_to_clean, Release); // also after a callback that panicked
-    }
-}
-
 impl<C> Drop for Held<C> {
     fn drop(&mut self) {
         while self.from != self.to {
             let at = self.from as usize;
             self.from = if at + 1 == self.slots.len() { 0 } else { self.from + 1 };
-            if !self.context[at].load(Relaxed) {
-                // SAFETY: slots between the two are full, contexts apart; this one just left that range.
+            if self.kinds[at].load(Relaxed) != BARE {
+                // SAFETY: slots between the two are full, bare ones apart; this one just left that range.
                 unsafe { self.slots.as_mut()[at].get_mut().assume_init_drop() }
             }
         }
@@ -504,14 +707,5 @@ impl<C: Chunk> fmt::Debug for TxSender<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut s = f.debug_struct("TxSender");
         s.field("base", &self.base()).field("next_to_use", &self.next_to_use).finish_non_exhaustive()
-    }
-}
-
-impl<C: Chunk> fmt::Debug for TxCleaner<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut s = f.debug_struct("TxCleaner");
-        s.field("next_to_clean", &self.next_to_clean)
-            .field("pending", &self.pending())
-            .finish_non_exhaustive()
     }
 }

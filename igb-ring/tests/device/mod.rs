@@ -11,14 +11,15 @@ pub struct Ring {
     pub len: u32,
     pub head: u32,
     pub tail: u32,
+    frame: Option<(Vec<u8>, TxData)>,
 }
 
 impl Ring {
     pub fn rx<C: Chunk>(dma: &Arena, ring: &RxRing<C>) -> Self {
-        Self { dma: dma.clone(), base: ring.base().0, len: ring.len(), head: 0, tail: 0 }
+        Self { dma: dma.clone(), base: ring.base().0, len: ring.len(), head: 0, tail: 0, frame: None }
     }
     pub fn tx<C: Chunk>(dma: &Arena, ring: &TxSender<C>) -> Self {
-        Self { dma: dma.clone(), base: ring.base().0, len: ring.len(), head: 0, tail: 0 }
+        Self { dma: dma.clone(), base: ring.base().0, len: ring.len(), head: 0, tail: 0, frame: None }
     }
     fn at(&self, index: u32) -> u64 {
         self.base + u64::from(index) * 16
@@ -43,6 +44,17 @@ impl Ring {
     pub fn receive(&mut self, frame: &[u8]) -> bool {
         self.write_back(Some(frame), good(frame.len() as u16))
     }
+    /// Receives one frame, over as many descriptors as it takes with `size` bytes each.
+    pub fn receive_over(&mut self, frame: &[u8], size: u16) -> bool {
+        let pieces = frame.chunks(size.into());
+        let last = pieces.len() - 1;
+        if (self.tail + self.len - self.head) % self.len <= last as u32 {
+            return false;
+        }
+        pieces
+            .enumerate()
+            .all(|(n, piece)| self.write_back(Some(piece), good(piece.len() as u16).with_eop(n == last)))
+    }
     /// Takes the next posted descriptor and writes `status` into it, as good devices do: data first.
     pub fn write_back(&mut self, data: Option<&[u8]>, status: RxStatus) -> bool {
         let Some(at) = self.next() else { return false };
@@ -52,7 +64,11 @@ impl Ring {
         self.write_status(at, status);
         true
     }
-    /// Sends what is posted, at most `n` descriptors: the frames, with their command words.
+    /// A reset: what was begun is not ended.
+    pub fn forget(&mut self) {
+        self.frame = None;
+    }
+    /// Sends what is posted, at most `n` descriptors: the frames that ended, with the command words of their first.
     pub fn send(&mut self, n: usize) -> Vec<(Vec<u8>, TxData)> {
         let mut sent = Vec::new();
         for _ in 0..n {
@@ -61,15 +77,28 @@ impl Ring {
             let data = TxData::from_bits(word);
             assert!(data.dext());
             if data.dtyp() == TxData::DTYP_CONTEXT {
-                assert!(!data.rs() && !data.eop());
+                assert!(!data.rs() && !data.eop() && self.frame.is_none());
                 continue;
             }
-            let mut frame = vec![0; usize::from(data.dtalen())];
-            assert!(self.dma.read(address, &mut frame), "the driver pushed an address that is memory");
+            assert!((1..=32 << 10).contains(&data.dtalen()));
+            let mut piece = vec![0; usize::from(data.dtalen())];
+            assert!(self.dma.read(address, &mut piece), "the driver pushed an address that is memory");
+            let (frame, first) = self.frame.get_or_insert_with(|| (Vec::new(), data));
+            if !frame.is_empty() {
+                let rest = data.paylen() == 0 && data.idx() == 0 && !data.ixsm() && !data.txsm();
+                assert!(rest && (data.tse(), data.vle()) == (first.tse(), first.vle()));
+            }
+            frame.extend(piece);
             if data.rs() {
+                assert!(data.eop(), "reports are asked for at the end of frames");
                 assert!(self.dma.write64(self.at(at) + 8, word | TxStatus::new().with_dd(true).into_bits()));
             }
-            sent.push((frame, data));
+            if data.eop() {
+                let (frame, mut first) = self.frame.take().unwrap();
+                first.set_rs(data.rs());
+                first.set_eop(true);
+                sent.push((frame, first));
+            }
         }
         sent
     }
