@@ -15,6 +15,9 @@ pub struct Config {
     /// The largest frame in bytes, from the destination address to the last payload byte, without FCS. A VLAN tag
     /// counts.
     pub max_frame: u16,
+    /// Frames may be larger than a buffer, up to `max_frame`. They come as chains of buffers to
+    /// [`Queue::poll_frames`](crate::Queue::poll_frames); [`Queue::poll`](crate::Queue::poll) drops and counts them.
+    pub chains: bool,
     /// How the link comes up.
     pub link: LinkConfig,
     /// Interrupts to try, in this order. None: every queue is polled.
@@ -34,6 +37,7 @@ impl Default for Config {
             address: None,
             ignore_nvm_checksum: false,
             max_frame: 1518,
+            chains: false,
             link: LinkConfig::default(),
             interrupts: &[InterruptKind::MsiX, InterruptKind::Msi, InterruptKind::Intx],
             interrupt_interval: Duration::from_micros(50),
@@ -55,6 +59,13 @@ impl Config {
     #[must_use]
     pub fn max_frame(mut self, bytes: u16) -> Self {
         self.max_frame = bytes;
+        self
+    }
+
+    /// Frames of up to `max_frame` bytes in buffers of any size: see [`chains`](Self::chains).
+    #[must_use]
+    pub fn chains(mut self, max_frame: u16) -> Self {
+        (self.chains, self.max_frame) = (true, max_frame);
         self
     }
 

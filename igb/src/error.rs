@@ -41,9 +41,9 @@ pub enum Error {
     /// After a reset, sending begins again only with sending and finishing part in one hand.
     #[error("the device was reset: finish this queue together with its sending part")]
     RestartNeeded,
-    /// Buffers are too small for the largest frame: there is one buffer a frame.
+    /// Buffers are too small for the largest frame, and the configuration allows no chains.
     #[error(
-        "buffers of {buffer} bytes do not hold frames of {frame}: use larger chunks or a smaller max_frame"
+        "buffers of {buffer} bytes do not hold frames of {frame}: use larger chunks, a smaller max_frame, or allow chains"
     )]
     BufferTooSmall {
         /// Bytes that the device may write into a buffer.

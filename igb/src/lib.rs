@@ -14,7 +14,7 @@ mod probe;
 mod queue;
 mod shared;
 
-pub use action::{Action, Outbox, Port, Ports};
+pub use action::{Action, ChainAction, Frames, Outbox, Port, Ports};
 pub use config::{Config, Queues};
 pub use control::{Controller, Health};
 pub use error::{Error, Side};
@@ -27,4 +27,4 @@ pub use igb_hal::{Duplex, FlowControl, Link, LinkConfig, MacAddress, RssConfig, 
 pub use igb_regs as regs;
 pub use igb_regs::{Chip, Device};
 pub use igb_ring as ring;
-pub use igb_ring::{Buffer, Chunk, Exclusive, Local, Memory, Pool, RxMeta, TxOffload};
+pub use igb_ring::{Buffer, Chunk, Exclusive, Local, Memory, Pool, Refused, RxChain, RxMeta, TxOffload};

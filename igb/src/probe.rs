@@ -115,6 +115,9 @@ impl<P: Platform> Igb<P> {
 
     /// How large a pool's chunks are to be for this configuration's frames, headroom included.
     pub fn chunk_size(&self) -> u32 {
+        if self.config.chains {
+            return 2048 + u32::from(HEADROOM);
+        }
         let kib = (u32::from(self.config.max_frame) + STAMP).div_ceil(1024).max(2);
         kib * 1024 + u32::from(HEADROOM)
     }
@@ -134,14 +137,14 @@ impl<P: Platform> Igb<P> {
         let (kind, vectors) = self.interrupts(queues.count)?;
         let routing = Routing::new(mode(kind, vectors), queues.count);
         let Self { platform, mac, config, address, .. } = self;
-        let max_frame = config.max_frame;
+        let (max_frame, chains) = (config.max_frame, config.chains);
         let shared = Arc::new(Shared::new(platform, mac, config, address, routing, kind, queues));
         shared.bring_up(&mut shared.control())?;
         let mut opened = Vec::with_capacity(queues.count.into());
         for index in 0..queues.count {
             let memory = memory(index);
             let buffer = memory.buffer_size();
-            if u32::from(buffer) < u32::from(max_frame) + STAMP {
+            if !chains && u32::from(buffer) < u32::from(max_frame) + STAMP {
                 return Err(Error::BufferTooSmall { buffer, frame: max_frame });
             }
             opened.push(Queue::new(&shared, index, memory)?);

@@ -4,14 +4,18 @@
 //! Sending and cleaning are two parts because hosts do them at the same time: Linux transmits on one CPU while another
 //! takes finished frames home.
 
-use crate::action::{Action, Port, Ports};
+use crate::action::{Action, ChainAction, Frames, Port, Ports, Single};
 use crate::shared::{Follow, Member, Shared};
 use crate::{Error, Platform, Side, Wait};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 use igb_hal::{RingAt, RxQueueConfig, TxQueueConfig};
-use igb_regs::{RDT, Reg, TDT};
-use igb_ring::{Chunk, Memory, RxMeta, RxRing, RxStats, TxCleaner, TxOffload, TxSender, tx};
+use igb_regs::{Chip, RDT, Reg, TDT};
+use igb_ring::{
+    Chunk, Memory, Receive, Refused, RxChain, RxMeta, RxRing, RxStats, TxAbilities, TxCleaner, TxOffload,
+    TxSender, tx,
+};
 
 /// The receiving part of a queue pair.
 pub struct RxQueue<P: Platform, M: Memory> {
@@ -27,7 +31,6 @@ pub struct RxQueue<P: Platform, M: Memory> {
 pub struct TxQueue<P: Platform, C: Chunk> {
     sender: TxSender<C>,
     bell: Reg<P::Bus, TDT>,
-    sent: u64,
     index: u16,
 }
 
@@ -132,30 +135,39 @@ impl<P: Platform, M: Memory> RxQueue<P, M> {
         if self.seat.moved() && !self.follow()? {
             return Ok(0);
         }
-        Ok(self.receive(budget, own, ports, each))
+        Ok(self.receive(budget, own, ports, &mut Single(each)))
     }
 
-    /// [`poll`](Self::poll), once it is known that the ring is ours.
+    /// [`poll`](Self::poll) for frames over several buffers too. Such a frame counts as one.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    #[inline]
+    pub fn poll_frames(
+        &mut self,
+        budget: u32,
+        own: &mut impl Port<M::Buf>,
+        ports: &mut (impl Ports<M::Buf> + ?Sized),
+        to: &mut impl Frames<M::Buf>,
+    ) -> Result<u32, Error> {
+        if self.seat.moved() && !self.follow()? {
+            return Ok(0);
+        }
+        Ok(self.receive(budget, own, ports, to))
+    }
+
+    /// A poll, once it is known that the ring is ours.
     #[inline]
     fn receive(
         &mut self,
         budget: u32,
         own: &mut impl Port<M::Buf>,
         ports: &mut (impl Ports<M::Buf> + ?Sized),
-        mut each: impl FnMut(M::Buf, RxMeta<'_>) -> Action<M::Buf>,
+        to: &mut impl Frames<M::Buf>,
     ) -> u32 {
-        let mut lost = 0;
-        let frames = self.ring.poll(budget, |chunk, meta| {
-            let sent = match each(chunk, meta) {
-                Action::Recycle(chunk) => return Some(chunk),
-                Action::Kept => return None,
-                Action::Transmit(chunk) => own.push(chunk),
-                Action::Redirect(port, chunk) => ports.redirect(port, chunk),
-            };
-            lost += u64::from(sent.is_err());
-            sent.err()
-        });
-        self.lost += lost;
+        let (memory, lost) = (&mut self.memory, &mut self.lost);
+        let frames =
+            self.ring.poll_with(budget, &mut Turn { to, own: &mut *own, ports: &mut *ports, memory, lost });
         self.done += u64::from(frames);
         self.refill();
         own.flush();
@@ -166,7 +178,9 @@ impl<P: Platform, M: Memory> RxQueue<P, M> {
     /// Posts fresh buffers where there is room, and rings the doorbell if anything was posted.
     #[inline]
     pub fn refill(&mut self) {
-        self.ring.fill(|| self.memory.take());
+        if self.ring.room() != 0 {
+            self.ring.fill(|| self.memory.take());
+        }
         self.ring.flush(|tail| self.bell.set(tail));
     }
 
@@ -228,6 +242,52 @@ impl<P: Platform, M: Memory> RxQueue<P, M> {
     }
 }
 
+/// One poll's frames on their way from the ring to where they go.
+struct Turn<'a, T, O, P: ?Sized, M> {
+    to: &'a mut T,
+    own: &'a mut O,
+    ports: &'a mut P,
+    memory: &'a mut M,
+    lost: &'a mut u64,
+}
+
+impl<M: Memory, T: Frames<M::Buf>, O: Port<M::Buf>, P: Ports<M::Buf> + ?Sized> Receive<M::Buf>
+    for Turn<'_, T, O, P, M>
+{
+    #[inline]
+    fn frame(&mut self, chunk: M::Buf, meta: RxMeta<'_>) -> Option<M::Buf> {
+        let sent = match self.to.frame(chunk, meta) {
+            Action::Recycle(chunk) => return Some(chunk),
+            Action::Kept => return None,
+            Action::Transmit(chunk) => self.own.push(chunk),
+            Action::Redirect(port, chunk) => self.ports.redirect(port, chunk),
+        };
+        if let Err(chunk) = sent {
+            refused(chunk, self.memory, self.lost);
+        }
+        None
+    }
+
+    fn chain(&mut self, chain: &mut RxChain<'_, M::Buf>, meta: RxMeta<'_>) -> bool {
+        let sent = match self.to.chain(chain, meta) {
+            ChainAction::Done => Ok(()),
+            ChainAction::Drop => return false,
+            ChainAction::Transmit => self.own.push_chain(chain),
+            ChainAction::Redirect(port) => self.ports.redirect_chain(port, chain),
+        };
+        *self.lost += u64::from(sent.is_err());
+        true
+    }
+}
+
+/// A frame that no port took goes home. Out of line, so that the way of the others keeps its registers.
+#[cold]
+#[inline(never)]
+fn refused<M: Memory>(chunk: M::Buf, memory: &mut M, lost: &mut u64) {
+    *lost += 1;
+    memory.give(chunk);
+}
+
 impl<P: Platform, C: Chunk> TxQueue<P, C> {
     /// Queues a frame. It leaves at the next [`flush`](Port::flush).
     ///
@@ -236,9 +296,7 @@ impl<P: Platform, C: Chunk> TxQueue<P, C> {
     /// not of this device's domain.
     #[inline]
     pub fn send(&mut self, frame: C) -> Result<(), C> {
-        self.sender.push(frame)?;
-        self.sent += 1;
-        Ok(())
+        self.sender.push(frame)
     }
 
     /// Queues a frame with work for the hardware: checksums, a VLAN tag, segmentation.
@@ -247,16 +305,34 @@ impl<P: Platform, C: Chunk> TxQueue<P, C> {
     /// As [`send`](Self::send).
     #[inline]
     pub fn send_with(&mut self, frame: C, offload: &TxOffload) -> Result<(), C> {
-        self.sender.push_with(frame, offload)?;
-        self.sent += 1;
-        Ok(())
+        self.sender.push_with(frame, offload)
+    }
+
+    /// Queues a frame in several buffers, in order. They are gone from `frame` afterwards, which keeps its allocation.
+    ///
+    /// # Errors
+    /// Why not; `frame` is as it was.
+    pub fn send_gather(&mut self, frame: &mut Vec<C>, offload: &TxOffload) -> Result<(), Refused> {
+        self.sender.push_gather(frame, offload)
+    }
+
+    /// Queues a frame out of parts of one buffer, in order: `parts` are ranges of its data.
+    ///
+    /// # Errors
+    /// As [`send_with`](Self::send_with).
+    pub fn send_parts(
+        &mut self,
+        buffer: C,
+        parts: &[core::ops::Range<u16>],
+        offload: &TxOffload,
+    ) -> Result<(), C> {
+        self.sender.push_parts(buffer, parts, offload)
     }
 
     /// Sends a batch: at most `budget` frames of `next`, one doorbell. Returns how many.
     #[inline]
     pub fn send_batch(&mut self, budget: u32, next: impl FnMut() -> Option<C>) -> u32 {
         let count = self.sender.fill(budget, next);
-        self.sent += u64::from(count);
         Port::flush(self);
         count
     }
@@ -274,10 +350,13 @@ impl<P: Platform, C: Chunk> TxQueue<P, C> {
 
 impl<P: Platform, C: Chunk> TxFinish<P, C> {
     fn new(shared: &Arc<Shared<P>>, index: u16) -> Result<(TxQueue<P, C>, Self), Error> {
-        let (sender, cleaner) =
+        let (mut sender, cleaner) =
             tx::ring_with_quarantine(shared.platform.dma(), shared.queues.tx, &shared.quarantine)?;
         let bell = shared.mac.tx_tail(index.into());
-        let tx = TxQueue { sender, bell, sent: 0, index };
+        if shared.mac.chip() == Chip::I82575 {
+            sender.set_abilities(TxAbilities::of_82575(index));
+        }
+        let tx = TxQueue { sender, bell, index };
         let finish = Self { cleaner, seat: Seat::new(shared, index, Side::Tx) };
         finish.start(&tx)?;
         Ok((tx, finish))
@@ -377,6 +456,10 @@ impl<P: Platform, C: Chunk> Port<C> for TxQueue<P, C> {
     fn push(&mut self, frame: C) -> Result<(), C> {
         self.send(frame)
     }
+    #[inline]
+    fn push_chain(&mut self, chain: &mut RxChain<'_, C>) -> Result<(), Refused> {
+        self.sender.push_chain(chain)
+    }
     /// Rings the doorbell, if anything was queued. While a reset waits, what was queued stays and is lost with it.
     #[inline]
     fn flush(&mut self) {
@@ -422,12 +505,27 @@ impl<P: Platform, M: Memory> Queue<P, M> {
         ports: &mut (impl Ports<M::Buf> + ?Sized),
         each: impl FnMut(M::Buf, RxMeta<'_>) -> Action<M::Buf>,
     ) -> Result<u32, Error> {
+        self.poll_frames(budget, ports, &mut Single(each))
+    }
+
+    /// [`poll_to`](Self::poll_to) for frames over several buffers too, where [`Config::chains`](crate::Config::chains)
+    /// allows them. Such a frame counts as one.
+    ///
+    /// # Errors
+    /// As [`RxQueue::poll`].
+    #[inline]
+    pub fn poll_frames(
+        &mut self,
+        budget: u32,
+        ports: &mut (impl Ports<M::Buf> + ?Sized),
+        to: &mut impl Frames<M::Buf>,
+    ) -> Result<u32, Error> {
         if self.moved() && !self.follow()? {
             return Ok(0);
         }
         let memory = &mut self.rx.memory;
         self.finish.cleaner.clean(|chunk| memory.give(chunk));
-        Ok(self.rx.receive(budget, &mut self.tx, ports, each))
+        Ok(self.rx.receive(budget, &mut self.tx, ports, to))
     }
 
     /// Takes finished transmissions home; what a queue that only sends calls instead of [`poll`](Self::poll).
@@ -566,7 +664,7 @@ impl<P: Platform, M: Memory> Queue<P, M> {
             received: self.rx.received(),
             rx: self.rx.stats(),
             lost: self.rx.lost,
-            sent: self.tx.sent,
+            sent: self.tx.sender.frames(),
         }
     }
 
@@ -604,7 +702,7 @@ impl<P: Platform, C: Chunk> core::fmt::Debug for TxQueue<P, C> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("TxQueue")
             .field("index", &self.index)
-            .field("sent", &self.sent)
+            .field("sent", &self.sender.frames())
             .finish_non_exhaustive()
     }
 }

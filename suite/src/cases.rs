@@ -4,6 +4,7 @@ mod bring_up;
 mod filters;
 mod frames;
 mod interrupts;
+mod large;
 mod overload;
 mod recovery;
 mod redirect;
@@ -13,6 +14,7 @@ pub use bring_up::{bad_requests, gone_at_every_access, link_follows_the_cable, o
 pub use filters::address_filters;
 pub use frames::{counts, every_length_both_ways, forwards_between_ports, ring_wraps};
 pub use interrupts::{every_vector, wakes_on_frames};
+pub use large::{gathered_frames, large_frames_as_chains, segments};
 pub use overload::{all_ones_in_health, full_buffer_misses, full_queue_drops, full_ring_holds_back};
 pub use recovery::{removal_under_traffic, reset_keeps_configuration, reset_under_threads};
 pub use redirect::{redirects_to_a_shared_queue, redirects_to_a_thread};

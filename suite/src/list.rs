@@ -40,6 +40,18 @@ macro_rules! every_bed {
             $crate::cases::forwards_between_ports(&held(), 3000);
         }
         #[test]
+        fn large_frames_as_chains() {
+            $crate::cases::large_frames_as_chains(&held());
+        }
+        #[test]
+        fn gathered_frames() {
+            $crate::cases::gathered_frames(&held());
+        }
+        #[test]
+        fn segments() {
+            $crate::cases::segments(&held());
+        }
+        #[test]
         fn redirects_to_a_thread() {
             $crate::cases::redirects_to_a_thread(&real_time());
         }
