@@ -31,6 +31,12 @@ pub enum Case {
     RxEtherType,
     /// [`window::tx`]
     Tx,
+    /// [`window::tx_again`]
+    TxAgain,
+    /// [`window::tx_known_context`]
+    TxKnownContext,
+    /// [`window::tx_new_context`]
+    TxNewContext,
     /// [`window::echo`]
     Echo,
     /// [`window::forward`]
@@ -41,8 +47,22 @@ pub enum Case {
 
 impl Case {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::RxDrop, Self::RxEtherType, Self::Tx, Self::Echo, Self::Forward, Self::ForwardThroughPool];
+    pub const ALL: [Self; 9] = [
+        Self::RxDrop,
+        Self::RxEtherType,
+        Self::TxAgain,
+        Self::Tx,
+        Self::TxKnownContext,
+        Self::TxNewContext,
+        Self::Echo,
+        Self::Forward,
+        Self::ForwardThroughPool,
+    ];
+
+    /// Nothing is received.
+    pub const fn sends_only(self) -> bool {
+        matches!(self, Self::Tx | Self::TxAgain | Self::TxKnownContext | Self::TxNewContext)
+    }
 
     /// Its name in programs' output.
     pub const fn name(self) -> &'static str {
@@ -50,6 +70,9 @@ impl Case {
             Self::RxDrop => "rx_drop",
             Self::RxEtherType => "rx_ethertype",
             Self::Tx => "tx",
+            Self::TxAgain => "tx_again",
+            Self::TxKnownContext => "tx_known_context",
+            Self::TxNewContext => "tx_new_context",
             Self::Echo => "echo",
             Self::Forward => "forward",
             Self::ForwardThroughPool => "forward_through_pool",
@@ -87,6 +110,9 @@ impl<B: Wires> Rig<B> {
         let one = Port::open(MemoryOnly::new(&memory, &bus), &pool)?;
         let other = Port::open(MemoryOnly::new(&memory, &bus), &pool)?;
         let mut rig = Self { case, batch, one, other };
+        if case == Case::TxAgain {
+            window::tx(&mut rig.one.queue, batch); // the frames
+        }
         for _ in 0..WARM_UP / batch {
             rig.prepare();
             rig.run();
@@ -103,7 +129,7 @@ impl<B: Wires> Rig<B> {
     pub fn prepare(&mut self) {
         self.one.report_sent();
         self.other.report_sent();
-        if self.case != Case::Tx {
+        if !self.case.sends_only() {
             self.one.receive(self.batch);
         }
     }
@@ -115,6 +141,9 @@ impl<B: Wires> Rig<B> {
             Case::RxDrop => window::rx_drop(one),
             Case::RxEtherType => window::rx_ethertype(one),
             Case::Tx => window::tx(one, self.batch),
+            Case::TxAgain => window::tx_again(one),
+            Case::TxKnownContext => window::tx_known_context(one, self.batch),
+            Case::TxNewContext => window::tx_new_context(one, self.batch),
             Case::Echo => window::echo(one),
             Case::Forward => window::forward(one, other),
             Case::ForwardThroughPool => window::forward_through_pool(one, other),

@@ -5,7 +5,8 @@
 
 use crate::MemoryOnly;
 use igb::regs::Bus;
-use igb::{Action, Chunk, Exclusive, Local, Memory, Queue};
+use igb::ring::{Ip, L4};
+use igb::{Action, Chunk, Exclusive, Local, Memory, Port, Queue, TxOffload};
 
 /// The queue of a memory-only device.
 pub type Q<B> = Queue<MemoryOnly<B>, Local>;
@@ -41,6 +42,45 @@ pub fn tx<B: Wires>(queue: &mut Q<B>, batch: u32) -> u32 {
         Some(frame)
     };
     queue.send_batch(batch, next).unwrap_or(0)
+}
+
+/// Sends the frames that were sent once more: push and completion alone.
+#[inline(never)]
+pub fn tx_again<B: Wires>(queue: &mut Q<B>) -> u32 {
+    let (tx, mut sent) = (&mut queue.tx, 0);
+    let cleaned = queue.finish.clean_alone(|frame| sent += u32::from(tx.send(frame).is_ok()));
+    Port::flush(tx);
+    cleaned.map_or(0, |_| sent)
+}
+
+/// [`tx`] with a UDP checksum by the device, the same for all frames, whose context it keeps.
+#[inline(never)]
+pub fn tx_known_context<B: Wires>(queue: &mut Q<B>, batch: u32) -> u32 {
+    tx_checksum(queue, batch, 1)
+}
+
+/// The same with headers of three lengths in turn: more contexts than the device keeps, so each frame has its own.
+#[inline(never)]
+pub fn tx_new_context<B: Wires>(queue: &mut Q<B>, batch: u32) -> u32 {
+    tx_checksum(queue, batch, 3)
+}
+
+#[inline(always)]
+fn tx_checksum<B: Wires>(queue: &mut Q<B>, batch: u32, kinds: u16) -> u32 {
+    if queue.clean().is_err() {
+        return 0;
+    }
+    let mut sent = 0;
+    for n in 0..batch as u16 {
+        let Some(mut frame) = queue.rx.memory().take() else { break };
+        frame.resize(60);
+        let ip_len = 20 + 4 * (n % kinds);
+        let offload =
+            TxOffload { ip: Some(Ip::V4), ip_len, l4: Some(L4::Udp), l4_len: 8, ..TxOffload::default() };
+        sent += u32::from(queue.tx.send_with(frame, &offload).is_ok());
+    }
+    Port::flush(&mut queue.tx);
+    sent
 }
 
 /// Takes sent frames home.

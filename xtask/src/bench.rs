@@ -35,10 +35,13 @@ const TOLERANCE: f64 = 1.02;
 const ROUNDING: f64 = 0.00001;
 
 /// Names in programs, names in the table, in its order.
-const CASES: [(&str, &str); 6] = [
+const CASES: [(&str, &str); 9] = [
     ("rx_drop", "RX, drop"),
     ("rx_ethertype", "RX, read the EtherType, drop"),
-    ("tx", "TX"),
+    ("tx_again", "TX of the same frames again: push and completion"),
+    ("tx", "TX, with taking and giving the buffer"),
+    ("tx_known_context", "the same, with a checksum whose context the device keeps"),
+    ("tx_new_context", "the same, with a context written for every frame"),
     ("echo", "echo (RX and TX of one queue)"),
     ("forward", "forward between two devices"),
     ("forward_through_pool", "the same, buffers home through the shared pool"),
