@@ -146,7 +146,7 @@ mod tests {
             };
             assert_eq!(u16::from(offload.mac_len) + offload.ip_len, start);
             assert_eq!(offload.l4, Some(if offset == 6 { L4::Udp } else { L4::Tcp }));
-            assert!(offload.context(0).is_some() && offload.data(frame.len() as u16, 0).is_some());
+            assert!(offload.context(0).is_some() && offload.data(frame.len() as u32, 0).is_some());
         }
     }
 
