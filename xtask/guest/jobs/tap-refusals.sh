@@ -77,11 +77,15 @@ note "refusals, deletion, an MTU too large, and an interface that stays"
 # The far end's link goes down while it is opened for another MTU, and comes back: simulated, because QEMU's wires have no link.
 igbctl tap sim:/0 sim:/1 --name near --name far --up >/tmp/tap.out 2>/tmp/tap.err &
 tap=$!
+# The far end is opened after the near one, which may see its link go down by that already.
+until_true 20 carrier far || fail "$(cat /tmp/tap.err)"
 until_true 20 carrier near || fail "$(cat /tmp/tap.err)"
+downs() { grep -c "near: link down" /tmp/tap.err || true; }
+before=$(downs)
+once_more() { [ "$(downs)" -gt "$before" ]; }
 ip link set far mtu 4000
-until_true 20 grep -q "near: link down" /tmp/tap.err || fail "$(cat /tmp/tap.err)"
+until_true 20 once_more || fail "$(cat /tmp/tap.err)"
 until_true 20 carrier near || fail "$(cat /tmp/tap.err)"
-[ "$(grep -c "near: link 1000" /tmp/tap.err)" = 2 ] || fail "$(cat /tmp/tap.err)"
 kill $tap
 ended 143 "stopped by"
 note "carrier follows the link, down and up"
@@ -90,22 +94,22 @@ note "carrier follows the link, down and up"
 ulimit -l unlimited
 chown 65534 "$node"
 mkdir -p /etc
-echo "nobody::65534:65534::/tmp:/bin/sh" >/etc/passwd
-nobody() { su nobody -c "exec $*"; }
+echo "nobody:x:65534:65534::/tmp:/bin/sh" >/etc/passwd
+nobody="start-stop-daemon -S -c 65534:65534 -x /usr/bin/igbctl --"
 chmod 600 /dev/net/tun
 _status=0
-said=$(nobody igbctl tap "vfio:$A" --name igb7 2>&1) || _status=$?
+said=$($nobody tap "vfio:$A" --name igb7 2>&1) || _status=$?
 echo "$said" | grep -q "no permission on /dev/net/tun: chmod 0666 /dev/net/tun" || fail "$said"
 [ $_status = 4 ] || fail "status $_status"
 chmod 0666 /dev/net/tun
 _status=0
-said=$(nobody igbctl tap "vfio:$A" --name igb7 2>&1) || _status=$?
+said=$($nobody tap "vfio:$A" --name igb7 2>&1) || _status=$?
 echo "$said" | grep -q "takes CAP_NET_ADMIN" || fail "$said"
 [ $_status = 4 ] || fail "status $_status"
 mend=$(echo "$said" | sed 's/.*for this user: //')
 [ "$mend" = "ip tuntap add dev igb7 mode tap multi_queue user \$USER" ] || fail "$mend"
 USER=65534 sh -c "/usr/bin/$mend"
-nobody igbctl tap "vfio:$A" --name igb7 --queues 2 >/tmp/tap.out 2>/tmp/tap.err &
+$nobody tap "vfio:$A" --name igb7 --queues 2 >/tmp/tap.out 2>/tmp/tap.err &
 tap=$!
 ip link set igb7 up
 until_true 20 carrier igb7 || fail "$(cat /tmp/tap.err)"
