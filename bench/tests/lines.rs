@@ -105,6 +105,10 @@ fn no_two_queues_write_into_one_line() {
             // The program: sends it back, which moves all that a queue has.
             assert_eq!(queue.poll(64, |frame, _| Action::Transmit(frame)), Ok(1));
 
+            // A full ring leaves a queue's own stock empty: its first poll fills it from the shared pool.
+            if round == 0 {
+                continue;
+            }
             AFTER.copy(&MEMORY, used);
             let lines = BEFORE.bytes(used).chunks(LINE).zip(AFTER.bytes(used).chunks(LINE)).enumerate();
             for (line, _) in lines.filter(|(line, (before, after))| before != after && !is_register(*line)) {

@@ -92,8 +92,12 @@ check_vlan() {
 
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
-# check_tcp FROM TO ADDRESS MIB: the same bytes arrive.
+# sent_again NAMESPACE: TCP segments that had to be sent again, so far.
+sent_again() { ip netns exec "$1" awk '$1 == "Tcp:" && $2 ~ /^[0-9]/ { print $13 }' /proc/net/snmp; }
+
+# check_tcp FROM TO ADDRESS MIB [SECONDS]: the same bytes arrive, and few of them twice: TCP would mend much by itself.
 check_tcp() {
+    _before=$(sent_again "$1")
     [ "$(stat -c %s /tmp/sent 2>/dev/null)" = $(($4 << 20)) ] ||
         dd if=/dev/urandom of=/tmp/sent bs=1M count="$4" 2>/dev/null
     [ -e /tmp/hold ] || mkfifo /tmp/hold
@@ -113,6 +117,8 @@ check_tcp() {
         echo "TCP from $1: $(stat -c %s /tmp/received) of $(stat -c %s /tmp/sent) bytes, or others"
         return 1
     }
+    _again=$(($(sent_again "$1") - _before))
+    [ $_again -lt 100 ] || { echo "TCP from $1: $_again segments sent again"; return 1; }
 }
 
 # counts: every counter of both, into /tmp/one.PHASE and /tmp/two.PHASE.

@@ -370,14 +370,14 @@ mod tests {
     fn worse_fails_better_does_not() {
         let old = table(&counts(100.0), "rustc 1.2.3");
         assert!(
-            old.contains("| TX | 100.0 | 100.0 | 100.0 | 100.0 |")
-                && old.contains("| TX | 0 | 0 | 0 | 0 | 0.25 |")
+            old.contains("| RX, drop | 100.0 | 100.0 | 100.0 | 100.0 |")
+                && old.contains("| RX, drop | 0 | 0 | 0 | 0 | 0.25 |")
         );
         let against = |counts: &Counts, rustc| compare(&old, &table(counts, rustc), counts, rustc);
         assert!(against(&counts(101.9), "rustc 1.2.3").is_ok());
         assert!(against(&counts(50.0), "rustc 1.2.3").is_ok());
         let error = against(&counts(103.0), "rustc 1.2.3").unwrap_err().to_string();
-        assert!(error.contains("TX: 103 was 100") && error.contains("bench --update"), "{error}");
+        assert!(error.contains("RX, drop: 103 was 100") && error.contains("bench --update"), "{error}");
         assert!(against(&counts(103.0), "rustc 1.3.0").is_ok(), "another compiler");
         let mut reading = counts(100.0);
         reading.values_mut().for_each(|count| count.reads = 1.0);
