@@ -32,8 +32,10 @@ const COLD: &[&str] = &[
     "igb_ring4pool4home",     // a buffer that is dropped rather than given back
     "igb_ring4pool5Inner",    // the shared stock, for 64 buffers at a time
     "igb_ring2rx14Parts",     // refit: a buffer of another size
-    "igb_ring2rx15RxRing",    // judge: a write-back that cannot be true
+    "igb_ring2rx5chain",      // a frame over several buffers, a write-back that cannot be true
     "igb_ring2tx5mixed",      // descriptors with offload contexts
+    "6divide17h",             // a batch longer than one report covers
+    "igb5queue7refused",      // a frame that no port took
     "drop_slow",              // the last handle of a device
     "panic",                  // bounds that hold
     "slice_index_fail",
