@@ -127,6 +127,13 @@ fn sections(bytes: &[u8]) -> Result<Vec<Record>, Error> {
             interfaces.clear();
             continue;
         }
+        // The parser takes 12 from the length of a block without looking.
+        if let Some(word) = cursor.rest.get(4..).and_then(|rest| rest.first_chunk()) {
+            let length = if big_endian { u32::from_be_bytes(*word) } else { u32::from_le_bytes(*word) };
+            if length < 12 {
+                return Err(Error::Malformed { offset, what: "block" });
+            }
+        }
         let block = cursor
             .take("block", |rest| if big_endian { parse_block_be(rest) } else { parse_block_le(rest) })?;
         let (number, nanos, bytes, wire_len): (_, Option<u64>, _, _) = match &block {
